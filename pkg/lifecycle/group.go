@@ -80,12 +80,7 @@ func stop(drain context.Context, members []*member) error {
 	defer cancel()
 	var errs []error
 	for _, m := range members {
-		select {
-		case <-m.done:
-			errs = append(errs, m.err)
-		case <-grace.Done():
-			errs = append(errs, fmt.Errorf("%s: %w", m.service.Name(), ErrDrainBudget))
-		}
+		errs = append(errs, m.result(grace))
 	}
 	return errors.Join(errs...)
 }
@@ -130,6 +125,22 @@ func (m *member) awaitReady(ctx context.Context, ended <-chan struct{}) bool {
 		return false
 	case <-ended:
 		return false
+	}
+}
+
+// result waits for m to return, until grace is over, and returns its error.
+func (m *member) result(grace context.Context) error {
+	select {
+	case <-m.done:
+		return m.err
+	case <-grace.Done():
+	}
+	// A neighbour may have used up the grace: m can have returned long ago.
+	select {
+	case <-m.done:
+		return m.err
+	default:
+		return fmt.Errorf("%s: %w", m.service.Name(), ErrDrainBudget)
 	}
 }
 

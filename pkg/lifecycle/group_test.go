@@ -53,12 +53,12 @@ func (p *part) Run(ctx context.Context) error {
 	if p.run != nil {
 		return p.run(ctx)
 	}
-	p.log.add("start "+p.name)
+	p.log.add("start " + p.name)
 	if !wait(ctx, p.warm) {
 		return nil
 	}
 	close(p.ready)
-	p.log.add("ready "+p.name)
+	p.log.add("ready " + p.name)
 	if p.work == 0 {
 		<-ctx.Done()
 	}
@@ -68,7 +68,7 @@ func (p *part) Run(ctx context.Context) error {
 	if !wait(drain, p.drain) {
 		return context.Cause(drain)
 	}
-	p.log.add("stop "+p.name)
+	p.log.add("stop " + p.name)
 	return p.fail
 }
 
