@@ -5,15 +5,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-PROTOVALIDATE=github.com/bufbuild/protovalidate@v1.2.2
-
 bin=$PWD/build/bin
 mkdir -p "$bin"
 (cd tools && GOWORK=off go build -o "$bin/" github.com/bufbuild/buf/cmd/buf \
 	google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc)
 export PATH=$bin:$PATH
 
-scripts/third-party-protos.sh "$PROTOVALIDATE"
+scripts/third-party-protos.sh
 
 cd proto
 # The generator of the subject builders is built before its own output is wiped.
