@@ -1,0 +1,90 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Problem is one fault of a config.
+type Problem struct {
+	// Key is the path of the key at fault, separated by dots.
+	Key string
+	// Text says what is wrong with it. It never holds a Secret.
+	Text string
+	// Origin is where the value was set, if it was: a file and line, a variable or --set.
+	Origin string
+}
+
+// Problems collects the faults of a config, so that the operator sees them all at once. The
+// zero value has none. It is not safe for concurrent use.
+type Problems struct{ list []Problem }
+
+// Add notes that the key is wrong.
+func (p *Problems) Add(key, format string, args ...any) {
+	p.list = append(p.list, Problem{Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// Check notes that the key is wrong unless ok.
+func (p *Problems) Check(ok bool, key, format string, args ...any) {
+	if !ok {
+		p.Add(key, format, args...)
+	}
+}
+
+// Under notes what the Validate of a part returned, with the part's key before each path.
+func (p *Problems) Under(key string, err error) {
+	var part *Problems
+	switch {
+	case err == nil:
+	case errors.As(err, &part):
+		for _, problem := range part.list {
+			problem.Key = strings.TrimSuffix(key+"."+problem.Key, ".")
+			p.list = append(p.list, problem)
+		}
+	default:
+		p.Add(key, "%v", err)
+	}
+}
+
+// Err returns p as an error if there is a problem, else nil.
+func (p *Problems) Err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return p
+}
+
+// All returns the problems in the order they were noted.
+func (p *Problems) All() []Problem { return p.list }
+
+// Error has a line for each problem.
+func (p *Problems) Error() string {
+	lines := make([]string, 0, len(p.list))
+	for _, problem := range p.list {
+		lines = append(lines, problem.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p Problem) String() string {
+	line := p.Text
+	if p.Key != "" {
+		line = p.Key + ": " + line
+	}
+	if p.Origin != "" {
+		line = p.Origin + ": " + line
+	}
+	return line
+}
+
+// located is Err with the place where each key, or the nearest one above it, was set.
+func (p *Problems) located(origins map[string]string) error {
+	for i := range p.list {
+		for key := p.list[i].Key; key != "" && p.list[i].Origin == ""; {
+			p.list[i].Origin = origins[key]
+			key = key[:max(strings.LastIndexByte(key, '.'), 0)]
+		}
+	}
+	return p.Err()
+}
