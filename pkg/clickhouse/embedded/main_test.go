@@ -1,0 +1,69 @@
+package embedded_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	writer, writerPassword = "writer", "write-secret"
+	reader, readerPassword = "reader", "read-secret"
+)
+
+// openEngine opens the engine that a process may have, for the duration of a test.
+func openEngine(t *testing.T, change ...func(*embedded.Config)) *embedded.Engine {
+	t.Helper()
+	cfg := embedded.DefaultConfig()
+	cfg.DataDir = t.TempDir()
+	for _, apply := range change {
+		apply(&cfg)
+	}
+	engine, err := embedded.Open(t.Context(), cfg, embedded.Settings{Users: []embedded.User{
+		{Name: writer, Password: writerPassword},
+		{Name: reader, Password: readerPassword, ReadOnly: true},
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, engine.Close(ctx))
+	})
+	return engine
+}
+
+// connect returns a clickhouse-go connection to the engine in this process.
+func connect(t *testing.T, engine *embedded.Engine) driver.Conn {
+	t.Helper()
+	conn, err := clickhouse.Open(&clickhouse.Options{
+		Protocol: clickhouse.HTTP,
+		Addr:     []string{"embedded:0"},
+		TransportFunc: func(*http.Transport) (http.RoundTripper, error) {
+			return embedded.RoundTripper(engine), nil
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return conn
+}
+
+// serve serves the engine on a loopback listener.
+func serve(t *testing.T, engine *embedded.Engine) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(engine)
+	t.Cleanup(server.Close)
+	return server
+}
