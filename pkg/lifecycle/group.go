@@ -114,12 +114,8 @@ func launch(ctx context.Context, s Service, ended chan<- struct{}) *member {
 
 // awaitReady reports whether m got ready before ctx was done and before any member ended.
 func (m *member) awaitReady(ctx context.Context, ended <-chan struct{}) bool {
-	readier, ok := m.service.(Readier)
-	if !ok {
-		return ctx.Err() == nil
-	}
 	select {
-	case <-readier.Ready():
+	case <-Ready(m.service):
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false

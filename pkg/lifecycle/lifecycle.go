@@ -45,6 +45,17 @@ type Readier interface {
 	Ready() <-chan struct{}
 }
 
+// Ready returns the channel that is closed once s is ready; it is closed already if s is no
+// Readier.
+func Ready(s Service) <-chan struct{} {
+	if readier, ok := s.(Readier); ok {
+		return readier.Ready()
+	}
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
 type drainKey struct{}
 
 // Draining returns a context for the work left when ctx is done: flushing, acknowledging,
