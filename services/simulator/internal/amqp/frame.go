@@ -43,6 +43,9 @@ func NewFrameReader(r io.Reader, maxBytes int) *FrameReader {
 
 // ReadHeader reads the eight bytes of a protocol header.
 func (f *FrameReader) ReadHeader() (string, error) {
+	if err := f.drop(); err != nil {
+		return "", err
+	}
 	var header [8]byte
 	if _, err := io.ReadFull(f.r, header[:]); err != nil {
 		return "", fmt.Errorf("reading protocol header: %w", err)
@@ -50,12 +53,21 @@ func (f *FrameReader) ReadHeader() (string, error) {
 	return string(header[:]), nil
 }
 
+// drop passes over the frame that was read last.
+func (f *FrameReader) drop() error {
+	n := f.pending
+	f.pending = 0
+	if _, err := f.r.Discard(n); err != nil {
+		return fmt.Errorf("passing over frame: %w", err)
+	}
+	return nil
+}
+
 // ReadFrame reads the next frame. Extended headers are skipped. io.EOF is the end between two frames.
 func (f *FrameReader) ReadFrame() (Frame, error) {
-	if _, err := f.r.Discard(f.pending); err != nil {
-		return Frame{}, fmt.Errorf("reading frame: %w", err)
+	if err := f.drop(); err != nil {
+		return Frame{}, err
 	}
-	f.pending = 0
 	header, err := f.r.Peek(FrameHeaderBytes)
 	if err != nil {
 		if len(header) == 0 {
@@ -76,9 +88,6 @@ func (f *FrameReader) ReadFrame() (Frame, error) {
 	frame.Body, f.pending = whole[start:], size
 	return frame, nil
 }
-
-// Buffered tells how many bytes can be read without waiting, the current frame included.
-func (f *FrameReader) Buffered() int { return f.r.Buffered() - f.pending }
 
 // OpenFrame starts a frame. Append the body, then call CloseFrame with the returned mark.
 func OpenFrame(b []byte, frameType byte, channel uint16) ([]byte, int) {
