@@ -20,7 +20,7 @@ const (
 // Config is what a user sets. Start from DefaultConfig; the zero values of the limits are invalid.
 type Config struct {
 	// Namespaces to serve. The first is the default for host names that none claims. At least one.
-	Namespaces []NamespaceConfig `yaml:"namespaces"`
+	Namespaces []NamespaceConfig `yaml:"-"`
 	// HeartbeatInterval is how long a connection may be silent before an empty frame is sent. The SDK gives up after
 	// 60 s of silence. Negative: never, to test clients.
 	HeartbeatInterval time.Duration `yaml:"heartbeat_interval"`
@@ -55,14 +55,14 @@ const (
 // NamespaceConfig is one Event Hubs namespace.
 type NamespaceConfig struct {
 	// Name is the host name of the namespace, without a port.
-	Name string `yaml:"name"`
+	Name string
 	// Hosts are further host names that lead to it (AMQP open.hostname or TLS server name).
-	Hosts []string `yaml:"hosts"`
+	Hosts []string
 	// Keys of the namespace. If empty, New makes one named DefaultKeyName with all claims and a random secret.
-	Keys []KeyConfig `yaml:"keys"`
+	Keys []KeyConfig
 	// Tokens says which Entra tokens (JWT) are accepted.
-	Tokens TokenPolicy `yaml:"tokens"`
-	Hubs   []HubConfig `yaml:"hubs"`
+	Tokens TokenPolicy
+	Hubs   []HubConfig
 }
 
 // DefaultKeyName is the name of the key a namespace has if none is configured.
@@ -70,11 +70,11 @@ const DefaultKeyName = "RootManageSharedAccessKey"
 
 // KeyConfig is a shared access key.
 type KeyConfig struct {
-	Name string `yaml:"name"`
+	Name string
 	// Secret is the key as it stands in a connection string; it is used as bytes, not decoded.
-	Secret string `yaml:"secret"`
+	Secret string
 	// Claims are some of "Send", "Listen" and "Manage"; Manage includes the others. None means all.
-	Claims []string `yaml:"claims"`
+	Claims []string
 }
 
 // TokenPolicy says which Entra tokens are accepted. A token that is accepted has all claims.
@@ -91,14 +91,14 @@ const (
 
 // HubConfig is one event hub.
 type HubConfig struct {
-	Name       string `yaml:"name"`
-	Partitions int    `yaml:"partitions"`
+	Name       string
+	Partitions int
 	// ConsumerGroups beside $Default.
-	ConsumerGroups []string `yaml:"consumer_groups"`
+	ConsumerGroups []string
 	// RetentionBytes bounds what each partition keeps; 0 is DefaultRetentionBytes. The oldest events go first.
-	RetentionBytes int `yaml:"retention_bytes"`
+	RetentionBytes int
 	// GeoReplication makes the hub report geo-replication and use offsets of that form.
-	GeoReplication bool `yaml:"geo_replication"`
+	GeoReplication bool
 }
 
 // DefaultRetentionBytes is what a partition keeps if its hub does not say.
@@ -200,11 +200,11 @@ func (n *NamespaceConfig) validate(path string) error {
 func (h *HubConfig) validate() error {
 	switch {
 	case !validName(h.Name):
-		return fmt.Errorf("name: %q is no name of an event hub", h.Name)
+		return fmt.Errorf("name: %q is no name of an event hub: %w", h.Name, ErrBadHub)
 	case h.Partitions < 1 || h.Partitions > MaxPartitions:
-		return fmt.Errorf("partitions: %d is not between 1 and %d", h.Partitions, MaxPartitions)
+		return fmt.Errorf("partitions: %d is not between 1 and %d: %w", h.Partitions, MaxPartitions, ErrBadHub)
 	case h.RetentionBytes < 0:
-		return fmt.Errorf("retention_bytes: %d is negative", h.RetentionBytes)
+		return fmt.Errorf("retention_bytes: %d is negative: %w", h.RetentionBytes, ErrBadHub)
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 var (
 	// ErrNotFound says that there is no such namespace, hub, partition or fault.
 	ErrNotFound = errors.New("not found")
+	// ErrBadHub says that a hub's configuration makes no sense.
+	ErrBadHub = errors.New("hub not understood")
 	// ErrExists says that the hub exists already.
 	ErrExists = errors.New("exists already")
 	// ErrDisabled says that the hub is disabled.

@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/entraflow/entraflow/services/simulator/internal/records"
@@ -46,27 +47,43 @@ type ReplayResult struct {
 // as the files do. Lines that are not JSON are sent as they are. Replay returns what it has sent, also with an error:
 // of a file, ErrDisabled, or ctx's.
 func (h *Hub) Replay(ctx context.Context, opts ReplayOptions) (ReplayResult, error) {
+	files, err := records.Files(opts.Path)
+	if err != nil {
+		return ReplayResult{}, fmt.Errorf("replaying: %w", err)
+	}
+	r := h.newReplay(opts)
+	for _, file := range files {
+		if err := records.EachOfFile(file, r.add(ctx)); err != nil {
+			return r.result, fmt.Errorf("replaying %s: %w", file, err)
+		}
+		r.result.Files++
+	}
+	return r.finish(ctx)
+}
+
+// ReplayFrom is Replay of one text instead of Path: a JSON document, or lines.
+func (h *Hub) ReplayFrom(ctx context.Context, text io.Reader, opts ReplayOptions) (ReplayResult, error) {
+	r := h.newReplay(opts)
+	if err := records.EachOfDocument(text, r.add(ctx)); err != nil {
+		return r.result, fmt.Errorf("replaying text: %w", err)
+	}
+	return r.finish(ctx)
+}
+
+func (h *Hub) newReplay(opts ReplayOptions) *replay {
 	if opts.BatchRecords <= 0 {
 		opts.BatchRecords = DefaultBatchRecords
 	}
 	if opts.BatchBytes <= 0 {
 		opts.BatchBytes = DefaultBatchBytes
 	}
-	files, err := records.Files(opts.Path)
-	if err != nil {
-		return ReplayResult{}, fmt.Errorf("replaying: %w", err)
-	}
-	r := &replay{
+	return &replay{
 		hub: h, opts: opts, started: time.Now(),
 		batch: records.NewBatcher(opts.BatchRecords, opts.BatchBytes),
 	}
-	for _, file := range files {
-		err := records.Each(file, func(record records.Record) error { return r.add(ctx, record) })
-		if err != nil {
-			return r.result, fmt.Errorf("replaying %s: %w", file, err)
-		}
-		r.result.Files++
-	}
+}
+
+func (r *replay) finish(ctx context.Context) (ReplayResult, error) {
 	if err := r.flush(ctx); err != nil {
 		return r.result, fmt.Errorf("replaying: %w", err)
 	}
@@ -81,21 +98,21 @@ type replay struct {
 	result  ReplayResult
 }
 
-func (r *replay) add(ctx context.Context, record records.Record) error {
-	if !record.Raw {
-		if r.batch.Full(len(record.Data)) {
+// add returns the function that takes in a record.
+func (r *replay) add(ctx context.Context) func(records.Record) error {
+	return func(record records.Record) error {
+		if record.Raw || r.batch.Full(len(record.Data)) {
 			if err := r.flush(ctx); err != nil {
 				return err
 			}
 		}
+		if record.Raw {
+			r.result.Raw++
+			return r.send(ctx, record.Data, 1)
+		}
 		r.batch.Add(record.Data)
 		return nil
 	}
-	if err := r.flush(ctx); err != nil {
-		return err
-	}
-	r.result.Raw++
-	return r.send(ctx, record.Data, 1)
 }
 
 func (r *replay) flush(ctx context.Context) error {

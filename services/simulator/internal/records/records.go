@@ -60,20 +60,22 @@ func Files(path string) ([]string, error) {
 	return files, nil
 }
 
-// Each calls yield for each record of a file, in order, and stops at its first error. Empty lines are no records.
-func Each(file string, yield func(Record) error) error {
+// EachOfFile calls yield for each record of a file, in order, and stops at its first error. A .json file may be one
+// document; others are read by lines, of which empty ones are no records.
+func EachOfFile(file string, yield func(Record) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("opening record file: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read
 	if strings.EqualFold(filepath.Ext(file), ".json") {
-		return eachOfDocument(f, yield)
+		return EachOfDocument(f, yield)
 	}
 	return eachLine(f, yield)
 }
 
-func eachOfDocument(f *os.File, yield func(Record) error) error {
+// EachOfDocument calls yield for each record of a JSON document or, if the text is none, of its lines.
+func EachOfDocument(f io.Reader, yield func(Record) error) error {
 	data, err := io.ReadAll(io.LimitReader(f, maxDocumentBytes+1))
 	if err != nil {
 		return fmt.Errorf("reading record file: %w", err)
