@@ -1,0 +1,170 @@
+package grpcserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"unicode"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+)
+
+// errorDomain is the domain of every ErrorInfo.
+const errorDomain = "entraflow"
+
+// Shown is an error whose text is meant for the client. Error returns what the client reads;
+// what lies behind it is for Unwrap. Other errors become Internal and a request id.
+type Shown interface {
+	error
+	GRPCCode() codes.Code
+	// Reason is a constant in upper case that programs branch on: TENANT_UNKNOWN.
+	Reason() string
+	// Remedy says what the client can do, or is empty.
+	Remedy() string
+}
+
+// Error is a Shown error. It is immutable.
+type Error struct {
+	code                    codes.Code
+	reason, message, remedy string
+	cause                   error
+}
+
+// NewError returns a Shown error; it may stand in a package variable.
+func NewError(code codes.Code, reason, message, remedy string) *Error {
+	return &Error{code: code, reason: reason, message: message, remedy: remedy}
+}
+
+// Because returns the error with a cause that is logged and never shown.
+func (e *Error) Because(cause error) *Error {
+	caused := *e
+	caused.cause = cause
+	return &caused
+}
+
+// Error returns the text for the client.
+func (e *Error) Error() string { return e.message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes an error with a cause be the same as the one without.
+func (e *Error) Is(target error) bool {
+	var other *Error
+	return errors.As(target, &other) && other.code == e.code && other.reason == e.reason
+}
+
+// GRPCCode returns the status code.
+func (e *Error) GRPCCode() codes.Code { return e.code }
+
+// Reason returns the reason.
+func (e *Error) Reason() string { return e.reason }
+
+// Remedy returns what the client can do.
+func (e *Error) Remedy() string { return e.remedy }
+
+var (
+	errUnknownMethod = NewError(codes.Unimplemented, "METHOD_UNKNOWN",
+		"there is no such method", "ask the reflection service for the methods")
+	errInternal = NewError(codes.Internal, "INTERNAL",
+		"something went wrong inside", "report the request_id")
+	errCancelled = NewError(codes.Canceled, "CANCELLED", "the client cancelled the call", "")
+	errDeadline  = NewError(codes.DeadlineExceeded, "DEADLINE_EXCEEDED",
+		"the call took too long", "ask for less, or allow more time")
+	errAbandoned = NewError(codes.Unavailable, "CALL_ABANDONED",
+		"the server abandoned the call", "call again")
+	errStopping = NewError(codes.Unavailable, "SERVER_STOPPING",
+		"the server is stopping", "connect again")
+	errTooManyStreams = NewError(codes.ResourceExhausted, "TOO_MANY_STREAMS",
+		"too many streams are open", "close some, or try later")
+)
+
+// shownOf decides what the client sees of an error of the call with this context.
+func shownOf(ctx context.Context, err error) Shown {
+	var shown Shown
+	if errors.As(err, &shown) && shown.GRPCCode() != codes.OK {
+		return shown
+	}
+	if refusal := refusalOf(err); refusal != nil {
+		return refusal
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return errDeadline
+	case ctx.Err() != nil:
+		return errCancelled
+	case errors.Is(err, context.DeadlineExceeded):
+		return errDeadline
+	case errors.Is(err, context.Canceled):
+		return errAbandoned
+	default:
+		return errInternal
+	}
+}
+
+// refusalOf returns what is shown of a status made by generated code or the transport, nil for
+// other errors. It keeps the code but not the text: nobody knows what a method put there.
+func refusalOf(err error) Shown {
+	own, ok := err.(interface{ GRPCStatus() *status.Status }) //nolint:errorlint // a wrapped one is of another call
+	if !ok {
+		return nil
+	}
+	switch code := own.GRPCStatus().Code(); code {
+	case codes.OK, codes.Unknown, codes.Internal:
+		return nil
+	default:
+		return NewError(code, reasonOf(code), "the call was refused: "+code.String(), "")
+	}
+}
+
+// statusOf is the one place where an error of a call becomes a status.
+func (s *Server) statusOf(ctx context.Context, method, requestID string, err error) *status.Status {
+	if err == nil {
+		return nil
+	}
+	shown := shownOf(ctx, err)
+	attrs := []any{
+		slog.String("method", method), slog.String("request_id", requestID),
+		slog.String("code", shown.GRPCCode().String()), slog.Any("err", err),
+	}
+	if shown.GRPCCode() == codes.Internal {
+		s.set.Logger.ErrorContext(ctx, "call failed", attrs...)
+	} else {
+		s.set.Logger.DebugContext(ctx, "call refused", attrs...)
+	}
+	return describe(shown, requestID)
+}
+
+func describe(shown Shown, requestID string) *status.Status {
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{
+		Reason: shown.Reason(), Domain: errorDomain,
+		Metadata: map[string]string{"request_id": requestID, "remedy": shown.Remedy()},
+	}}
+	if invalid, ok := shown.(*invalidError); ok {
+		details = append(details, invalid.details)
+	}
+	bare := status.New(shown.GRPCCode(), shown.Error())
+	full, err := bare.WithDetails(details...)
+	if err != nil {
+		// Details fail to encode if a text in them is no UTF-8.
+		return bare
+	}
+	return full
+}
+
+// reasonOf writes a code as the constants of reasons are: ResourceExhausted as
+// RESOURCE_EXHAUSTED.
+func reasonOf(code codes.Code) string {
+	var b strings.Builder
+	for i, r := range code.String() {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}

@@ -1,0 +1,209 @@
+// Package grpcserver is the frame of every gRPC server: listener, TLS, tokens, bounds, errors.
+//
+// It listens on loopback, or elsewhere with TLS alone, and lets no method run without a valid
+// bearer token unless the caller lists it as public. What leaves it as an error is a status
+// with google.rpc.ErrorInfo (without, where gRPC itself refuses a message); inner text never
+// does. It knows nothing of the services it carries.
+package grpcserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"buf.build/go/protovalidate"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/entraflow/entraflow/pkg/lifecycle"
+)
+
+// Settings is what a service gives to its server.
+type Settings struct {
+	// Service names the service in metrics.
+	Service  string
+	Logger   *slog.Logger
+	Registry prometheus.Registerer
+	// Authenticator judges tokens. It must be set.
+	Authenticator Authenticator
+	// Public are the full methods, as /package.Service/Method, that need no token.
+	Public []string
+	// Register adds the services; health and reflection are there already.
+	Register func(grpc.ServiceRegistrar)
+}
+
+// Server is a lifecycle.Service. It stops without cutting off unary calls: streams end at
+// once with Unavailable and SERVER_STOPPING, so that their clients connect elsewhere.
+type Server struct {
+	cfg       Config
+	set       Settings
+	public    map[string]bool
+	methods   map[string]bool
+	validator protovalidate.Validator
+	metrics   metrics
+	streams   *streams
+	health    *health.Server
+	grpc      *grpc.Server
+	ready     chan struct{}
+	bound     net.Addr // set before ready is closed
+}
+
+// New builds a server. It refuses a config that is not valid, public methods that do not
+// exist, and settings without an Authenticator.
+func New(cfg Config, set Settings) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if set.Authenticator == nil {
+		return nil, errors.New("grpcserver: settings without an Authenticator")
+	}
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("building the request validator: %w", err)
+	}
+	m, err := newMetrics(set.Registry, set.Service)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, set: set, validator: validator, metrics: m, streams: newStreams(cfg.MaxStreams),
+		health: health.NewServer(), ready: make(chan struct{}),
+	}
+	s.grpc = grpc.NewServer(s.options()...)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	if set.Register != nil {
+		set.Register(s.grpc)
+	}
+	return s, s.listMethods()
+}
+
+func (s *Server) options() []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(int(s.cfg.MaxRequest)),
+		grpc.MaxConcurrentStreams(s.cfg.MaxConnectionCalls),
+		grpc.ConnectionTimeout(s.cfg.Keepalive.Timeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: s.cfg.Keepalive.MaxIdle, Time: s.cfg.Keepalive.Time, Timeout: s.cfg.Keepalive.Timeout,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.cfg.Keepalive.MinClientTime}),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+		// Without it unknown methods would answer before a token is asked for.
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
+	}
+	if s.cfg.TLS.enabled() {
+		// The files are read for each connection: they may be renewed while the server runs.
+		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
+			MinVersion: tls.VersionTLS13,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return s.cfg.TLS.load()
+			},
+		})))
+	}
+	return options
+}
+
+// listMethods notes which methods there are, and which of them are public.
+func (s *Server) listMethods() error {
+	s.methods, s.public = map[string]bool{}, map[string]bool{}
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			s.methods["/"+service+"/"+method.Name] = true
+		}
+	}
+	for _, method := range s.set.Public {
+		if !s.methods[method] {
+			return fmt.Errorf("grpcserver: public method %s does not exist", method)
+		}
+		s.public[method] = true
+	}
+	return nil
+}
+
+// Name returns "grpc".
+func (s *Server) Name() string { return "grpc" }
+
+// Ready is closed once the server listens.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns where the server listens. It must not be called before Ready is closed.
+func (s *Server) Addr() net.Addr { return s.bound }
+
+// SetServing sets what the health service says of a service, by its full name.
+func (s *Server) SetServing(service string, serving bool) {
+	status := healthv1.HealthCheckResponse_NOT_SERVING
+	if serving {
+		status = healthv1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus(service, status)
+}
+
+// Run serves until ctx is done.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	s.bound = listener.Addr()
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(listener) }()
+	close(s.ready)
+	select {
+	case err := <-served:
+		s.grpc.Stop()
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	err = s.drain(ctx)
+	<-served
+	return err
+}
+
+// listen checks where it really listens: localhost is what the resolver says it is.
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	if s.cfg.TLS.enabled() {
+		if _, err := s.cfg.TLS.load(); err != nil {
+			return nil, err
+		}
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(context.WithoutCancel(ctx), "tcp", s.cfg.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	addr, ok := listener.Addr().(*net.TCPAddr)
+	if !s.cfg.TLS.enabled() && (!ok || !addr.IP.IsLoopback()) {
+		return nil, errors.Join(fmt.Errorf("listening on %s: %w", listener.Addr(), ErrPlaintext), listener.Close())
+	}
+	return listener, nil
+}
+
+// drain lets calls end, and cuts off those that outlast the budget.
+func (s *Server) drain(ctx context.Context) error {
+	budget, cancel := lifecycle.Draining(ctx)
+	defer cancel()
+	s.health.Shutdown()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.grpc.GracefulStop()
+	}()
+	s.streams.stop()
+	select {
+	case <-stopped:
+		return nil
+	case <-budget.Done():
+		s.grpc.Stop()
+		<-stopped
+		return fmt.Errorf("draining calls: %w", context.Cause(budget))
+	}
+}
