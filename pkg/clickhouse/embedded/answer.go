@@ -57,7 +57,7 @@ func (a *answer) Write(block []byte) (int, error) {
 }
 
 // compressBlock is how much goes into one compressed block, as in ClickHouse.
-const compressBlock = 1 * MiB
+const compressBlock = 1 << 20
 
 func (a *answer) writeCompressed(block []byte) error {
 	if a.writer == nil {

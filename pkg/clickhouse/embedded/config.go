@@ -3,15 +3,9 @@ package embedded
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"runtime"
-)
 
-// Sizes of memory.
-const (
-	KiB = 1 << 10
-	MiB = 1 << 20
-	GiB = 1 << 30
+	"github.com/entraflow/entraflow/pkg/config"
 )
 
 // Config is what a user may set of the embedded engine.
@@ -23,17 +17,17 @@ type Config struct {
 	LibraryPath string `yaml:"library_path"`
 	// Connections bounds the statements that run at the same time; further callers wait.
 	Connections int `yaml:"connections"`
-	// MaxMemoryBytes bounds what the engine as a whole allocates, caches and merges included.
+	// MaxMemory bounds what the engine as a whole allocates, caches and merges included.
 	// Statements beyond it fail with MEMORY_LIMIT_EXCEEDED (241).
-	MaxMemoryBytes int64 `yaml:"max_memory_bytes"`
-	// MaxStatementMemoryBytes bounds one statement. No client can raise it.
-	MaxStatementMemoryBytes int64 `yaml:"max_statement_memory_bytes"`
+	MaxMemory config.Bytes `yaml:"max_memory"`
+	// MaxStatementMemory bounds one statement. No client can raise it.
+	MaxStatementMemory config.Bytes `yaml:"max_statement_memory"`
 	// MaxThreads bounds the threads of one statement. 0: the number of cores.
 	MaxThreads int `yaml:"max_threads"`
 	// BackgroundThreads is the number of threads that merge parts.
 	BackgroundThreads int `yaml:"background_threads"`
-	// MarkCacheBytes bounds the cache of index marks.
-	MarkCacheBytes int64 `yaml:"mark_cache_bytes"`
+	// MarkCache bounds the cache of index marks.
+	MarkCache config.Bytes `yaml:"mark_cache"`
 	// SyncWrites makes an insert reach the disk before it is acknowledged, so that it survives a
 	// power failure. Without it an insert survives the death of any process, not of the machine.
 	SyncWrites bool `yaml:"sync_writes"`
@@ -43,31 +37,26 @@ type Config struct {
 // left empty: every program has its own.
 func DefaultConfig() Config {
 	return Config{
-		Connections:             8,
-		MaxMemoryBytes:          2 * GiB,
-		MaxStatementMemoryBytes: 1 * GiB,
-		BackgroundThreads:       2,
-		MarkCacheBytes:          64 * MiB,
+		Connections:        8,
+		MaxMemory:          2 * config.GiB,
+		MaxStatementMemory: 1 * config.GiB,
+		BackgroundThreads:  2,
+		MarkCache:          64 * config.MiB,
 	}
 }
 
 // Validate returns every fault of the configuration, each under its key.
 func (c Config) Validate() error {
-	var faults []error
-	fault := func(bad bool, key, want string) {
-		if bad {
-			faults = append(faults, fmt.Errorf("%s: %s", key, want))
-		}
-	}
-	fault(c.DataDir == "", "data_dir", "must be set")
-	fault(c.Connections < 1 || c.Connections > 256, "connections", "must be between 1 and 256")
-	fault(c.MaxMemoryBytes < 256*MiB, "max_memory_bytes", "must be at least 256 MiB")
-	fault(c.MaxStatementMemoryBytes < 64*MiB, "max_statement_memory_bytes", "must be at least 64 MiB")
-	fault(c.MaxStatementMemoryBytes > c.MaxMemoryBytes, "max_statement_memory_bytes", "must not exceed max_memory_bytes")
-	fault(c.MaxThreads < 0, "max_threads", "must not be negative")
-	fault(c.BackgroundThreads < 1 || c.BackgroundThreads > 64, "background_threads", "must be between 1 and 64")
-	fault(c.MarkCacheBytes < 1*MiB, "mark_cache_bytes", "must be at least 1 MiB")
-	return errors.Join(faults...)
+	var p config.Problems
+	p.Check(c.DataDir != "", "data_dir", "must be set")
+	p.Check(c.Connections >= 1 && c.Connections <= 256, "connections", "must be between 1 and 256")
+	p.Check(c.MaxMemory >= 256*config.MiB, "max_memory", "must be at least 256MiB")
+	p.Check(c.MaxStatementMemory >= 64*config.MiB, "max_statement_memory", "must be at least 64MiB")
+	p.Check(c.MaxStatementMemory <= c.MaxMemory, "max_statement_memory", "must not exceed max_memory")
+	p.Check(c.MaxThreads >= 0, "max_threads", "must not be negative")
+	p.Check(c.BackgroundThreads >= 1 && c.BackgroundThreads <= 64, "background_threads", "must be between 1 and 64")
+	p.Check(c.MarkCache >= config.MiB, "mark_cache", "must be at least 1MiB")
+	return p.Err()
 }
 
 func (c Config) threads() int {
@@ -80,13 +69,10 @@ func (c Config) threads() int {
 // User may speak to the engine over HTTP.
 type User struct {
 	Name     string
-	Password string
+	Password config.Secret
 	// ReadOnly lets the user read and nothing else.
 	ReadOnly bool
 }
-
-// String keeps the password out of logs and errors.
-func (u User) String() string { return u.Name }
 
 // Settings is what the program sets.
 type Settings struct {
@@ -96,7 +82,7 @@ type Settings struct {
 
 func (s Settings) validate() error {
 	for _, user := range s.Users {
-		if user.Name == "" || user.Password == "" {
+		if user.Name == "" || user.Password.IsZero() {
 			return errors.New("users: each needs a name and a password")
 		}
 	}
@@ -116,7 +102,7 @@ func newAccounts(users []User) []account {
 	for _, user := range users {
 		accounts = append(accounts, account{
 			name:     sha256.Sum256([]byte(user.Name)),
-			password: sha256.Sum256([]byte(user.Password)),
+			password: sha256.Sum256([]byte(user.Password.Reveal())),
 			readOnly: user.ReadOnly,
 		})
 	}

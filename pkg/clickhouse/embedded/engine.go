@@ -103,14 +103,14 @@ func open(cfg Config, set Settings) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := writeServerFiles(cfg)
+	serverConfig, err := writeServerFiles(cfg)
 	if err != nil {
 		return nil, err
 	}
 	// Before the first connection: the library would replace the Go runtime's handlers.
 	lib.setSignalHandlersEnabled(0)
 	connections := &connector{lib: lib, argv: []string{
-		"entraflow", "--path=" + cfg.DataDir, "--config-file=" + config, "--progress=off",
+		"entraflow", "--path=" + cfg.DataDir, "--config-file=" + serverConfig, "--progress=off",
 	}}
 	control, err := connections.open()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // maxStatementBytes bounds the text of a statement, inline rows included. Rows in a body of their
 // own have no bound.
-const maxStatementBytes = 16 * MiB
+const maxStatementBytes = 16 << 20
 
 // formFields are parameters of the HTTP interface that are no settings of the statement. Those with
 // an empty reason are read or may be left alone; the others are refused rather than passed over.

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
+	"github.com/entraflow/entraflow/pkg/config"
 )
 
 func TestMain(m *testing.M) {
@@ -33,8 +34,8 @@ func openEngine(t *testing.T, change ...func(*embedded.Config)) *embedded.Engine
 		apply(&cfg)
 	}
 	engine, err := embedded.Open(t.Context(), cfg, embedded.Settings{Users: []embedded.User{
-		{Name: writer, Password: writerPassword},
-		{Name: reader, Password: readerPassword, ReadOnly: true},
+		{Name: writer, Password: config.NewSecret(writerPassword)},
+		{Name: reader, Password: config.NewSecret(readerPassword), ReadOnly: true},
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() {

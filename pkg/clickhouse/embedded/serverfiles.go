@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"text/template"
+
+	"github.com/entraflow/entraflow/pkg/config"
 )
 
 // serverFiles are the engine's configuration, in the dialect of a ClickHouse server.
@@ -20,10 +22,10 @@ type serverFiles struct {
 // backups, shutdown.
 const usersTemplate = `<clickhouse>
   <profiles><default>
-    <max_memory_usage>{{ .MaxStatementMemoryBytes }}</max_memory_usage>
+    <max_memory_usage>{{ .Config.MaxStatementMemory | int }}</max_memory_usage>
     <max_threads>{{ .Threads }}</max_threads>
     <constraints>
-      <max_memory_usage><min>1</min><max>{{ .MaxStatementMemoryBytes }}</max></max_memory_usage>
+      <max_memory_usage><min>1</min><max>{{ .Config.MaxStatementMemory | int }}</max></max_memory_usage>
       <format_schema><const/></format_schema>
       <format_schema_source><const/></format_schema_source>
     </constraints>
@@ -49,9 +51,9 @@ const configTemplate = `<clickhouse>
   <access_control_improvements>
     <table_engines_require_grant>true</table_engines_require_grant>
   </access_control_improvements>
-  <max_server_memory_usage>{{ .MaxMemoryBytes }}</max_server_memory_usage>
-  <mark_cache_size>{{ .MarkCacheBytes }}</mark_cache_size>
-  <index_mark_cache_size>{{ .MarkCacheBytes }}</index_mark_cache_size>
+  <max_server_memory_usage>{{ .Config.MaxMemory | int }}</max_server_memory_usage>
+  <mark_cache_size>{{ .Config.MarkCache | int }}</mark_cache_size>
+  <index_mark_cache_size>{{ .Config.MarkCache | int }}</index_mark_cache_size>
   <uncompressed_cache_size>0</uncompressed_cache_size>
   <background_pool_size>{{ .BackgroundThreads }}</background_pool_size>
   <background_schedule_pool_size>{{ .SchedulePoolSize }}</background_schedule_pool_size>
@@ -99,7 +101,7 @@ func renderServerFiles(cfg Config, usersPath string) (serverFiles, error) {
 		UsersPath        string
 		Engines          []string
 	}{cfg, cfg.threads(), max(4, 2*cfg.BackgroundThreads), usersPath, grantedEngines()}
-	funcs := template.FuncMap{"xml": escapeXML}
+	funcs := template.FuncMap{"xml": escapeXML, "int": func(b config.Bytes) int64 { return int64(b) }}
 	render := func(text string) (string, error) {
 		parsed, err := template.New("server").Funcs(funcs).Parse(text)
 		if err != nil {

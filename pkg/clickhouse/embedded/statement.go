@@ -23,7 +23,7 @@ type statement struct {
 }
 
 // appendSize is how many bytes of rows go into the engine at a time.
-const appendSize = 1 * MiB
+const appendSize = 1 << 20
 
 // run executes a statement and passes its answer to out, block by block. It returns the number of
 // rows written. When ctx ends it stops the statement and returns ctx's error.
