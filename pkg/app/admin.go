@@ -77,6 +77,8 @@ func shutdown(ctx context.Context, server *http.Server, served <-chan error) err
 	if err != nil {
 		err = errors.Join(fmt.Errorf("draining: %w", err), server.Close())
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serving: %w", ended))
+	}
 	return err
 }

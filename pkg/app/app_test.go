@@ -115,6 +115,14 @@ func (p *program) logged(t *testing.T, message string) map[string]any {
 	}
 }
 
+// adminURL waits until the program is ready.
+func (p *program) adminURL(t *testing.T) string {
+	t.Helper()
+	address, ok := p.logged(t, "ready")["admin_address"].(string)
+	require.True(t, ok)
+	return "http://" + address
+}
+
 // lines is a writer that tells of each write.
 type lines struct {
 	mu    sync.Mutex
@@ -144,7 +152,7 @@ func TestStartServeStop(t *testing.T) {
 			require.Equal(t, "demo", started["service"])
 			require.Equal(t, app.Version(), started["version"])
 			require.Regexp(t, "^[0-9a-f]{12}$", started["config_hash"])
-			base := "http://" + p.logged(t, "ready")["admin_address"].(string)
+			base := p.adminURL(t)
 
 			require.Equal(t, "ok\n", get(t, base+"/healthz", ""))
 			require.Equal(t, "ok\n", get(t, base+"/readyz", ""))
@@ -356,7 +364,7 @@ func TestUnknownVariablesAreNamed(t *testing.T) {
 func TestAdminAsksForItsToken(t *testing.T) {
 	p := newProgram(nil, "--set=app.admin.token=right")
 	p.start(t.Context())
-	base := "http://" + p.logged(t, "ready")["admin_address"].(string)
+	base := p.adminURL(t)
 	require.Equal(t, "a bearer token is needed\n", get(t, base+"/config", ""))
 	require.Contains(t, get(t, base+"/config", "Bearer right"), "greeting: hello")
 	p.signals <- syscall.SIGTERM

@@ -62,7 +62,8 @@ type Report struct {
 }
 
 // Load fills the sections from src and validates them. The error holds every fault found:
-// errors.As gives a *Problems, unless the file could not be read.
+// it is an *InvalidError, unless the file could not be read or a config has a wrong shape,
+// ErrShape.
 func Load(src Source, sections ...Section) (Report, error) {
 	if err := checkSections(sections); err != nil {
 		return Report{}, err

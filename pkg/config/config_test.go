@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -34,7 +33,6 @@ type service struct {
 	Labels   map[string]string `yaml:"labels"`
 	Hubs     []hub             `yaml:"hubs"`
 	Limits   limits            `yaml:"limits"`
-	common   int
 	shared   `yaml:",inline"`
 	Hidden   int `yaml:"-"`
 }
@@ -264,10 +262,10 @@ func TestFaultsAreNamedByPlaceAndKeyPath(t *testing.T) {
 			t.Chdir(t.TempDir())
 			require.NoError(t, os.WriteFile("f.yaml", []byte(tc.file), 0o600))
 			_, _, err := load(config.Source{File: "f.yaml", Env: tc.env, Set: tc.set})
-			var problems *config.Problems
-			require.ErrorAs(t, err, &problems)
+			var invalid *config.InvalidError
+			require.ErrorAs(t, err, &invalid)
 			var got []string
-			for _, p := range problems.All() {
+			for _, p := range invalid.Problems {
 				got = append(got, p.String())
 			}
 			require.Empty(t, cmp.Diff(tc.want, got))
@@ -287,8 +285,8 @@ func TestSectionsOfOthers(t *testing.T) {
 func TestAMissingFileIsAnError(t *testing.T) {
 	_, _, err := load(config.Source{File: filepath.Join(t.TempDir(), "none.yaml")})
 	require.ErrorIs(t, err, os.ErrNotExist)
-	var problems *config.Problems
-	require.False(t, errors.As(err, &problems))
+	var invalid *config.InvalidError
+	require.NotErrorAs(t, err, &invalid)
 }
 
 func TestConfigsThatCannotBeSetAreRefused(t *testing.T) {

@@ -175,7 +175,7 @@ func (d *decoder) sequence(n ast.Node, path string, v reflect.Value) {
 
 func newElement(container reflect.Type) reflect.Value {
 	element := reflect.New(container.Elem())
-	if d, ok := element.Interface().(Defaulter); ok {
+	if d, ok := reflect.TypeAssert[Defaulter](element); ok {
 		d.SetDefaults()
 	}
 	return element.Elem()

@@ -84,7 +84,7 @@ func setText(v reflect.Value, text string) error {
 		v.SetInt(int64(d))
 		return err
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	return setBasic(v, text)

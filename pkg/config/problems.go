@@ -16,6 +16,18 @@ type Problem struct {
 	Origin string
 }
 
+// InvalidError is the error of a config with at least one fault.
+type InvalidError struct{ Problems []Problem }
+
+// Error has a line for each problem.
+func (e *InvalidError) Error() string {
+	lines := make([]string, 0, len(e.Problems))
+	for _, problem := range e.Problems {
+		lines = append(lines, problem.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Problems collects the faults of a config, so that the operator sees them all at once. The
 // zero value has none. It is not safe for concurrent use.
 type Problems struct{ list []Problem }
@@ -34,37 +46,26 @@ func (p *Problems) Check(ok bool, key, format string, args ...any) {
 
 // Under notes what the Validate of a part returned, with the part's key before each path.
 func (p *Problems) Under(key string, err error) {
-	var part *Problems
-	switch {
-	case err == nil:
-	case errors.As(err, &part):
-		for _, problem := range part.list {
-			problem.Key = strings.TrimSuffix(key+"."+problem.Key, ".")
-			p.list = append(p.list, problem)
-		}
-	default:
+	if err == nil {
+		return
+	}
+	invalid, ok := errors.AsType[*InvalidError](err)
+	if !ok {
 		p.Add(key, "%v", err)
+		return
+	}
+	for _, problem := range invalid.Problems {
+		problem.Key = strings.TrimSuffix(key+"."+problem.Key, ".")
+		p.list = append(p.list, problem)
 	}
 }
 
-// Err returns p as an error if there is a problem, else nil.
+// Err returns an *InvalidError if there is a problem, else nil.
 func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
 	}
-	return p
-}
-
-// All returns the problems in the order they were noted.
-func (p *Problems) All() []Problem { return p.list }
-
-// Error has a line for each problem.
-func (p *Problems) Error() string {
-	lines := make([]string, 0, len(p.list))
-	for _, problem := range p.list {
-		lines = append(lines, problem.String())
-	}
-	return strings.Join(lines, "\n")
+	return &InvalidError{Problems: p.list}
 }
 
 func (p Problem) String() string {

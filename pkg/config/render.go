@@ -49,10 +49,10 @@ func tree(sections []Section) yaml.MapSlice {
 
 // plain turns a config value into what YAML writes as Load reads it.
 func plain(v reflect.Value) any {
-	if d, ok := v.Interface().(time.Duration); ok {
+	if d, ok := reflect.TypeAssert[time.Duration](v); ok {
 		return FormatDuration(d)
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		return plainText(m)
 	}
 	switch {

@@ -107,9 +107,10 @@ func shownOf(ctx context.Context, err error) Shown {
 }
 
 // refusalOf returns what is shown of a status made by generated code or the transport, nil for
-// other errors. It keeps the code but not the text: nobody knows what a method put there.
+// other errors, and for a status that is wrapped: it is of another call. It keeps the code but
+// not the text: nobody knows what a method put there.
 func refusalOf(err error) Shown {
-	own, ok := err.(interface{ GRPCStatus() *status.Status }) //nolint:errorlint // a wrapped one is of another call
+	own, ok := err.(interface{ GRPCStatus() *status.Status })
 	if !ok {
 		return nil
 	}

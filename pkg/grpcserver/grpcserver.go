@@ -164,7 +164,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	err = s.drain(ctx)
-	<-served
+	// It is ErrServerStopped if the stop came before Serve.
+	if ended := <-served; ended != nil && !errors.Is(ended, grpc.ErrServerStopped) {
+		err = errors.Join(err, fmt.Errorf("serving: %w", ended))
+	}
 	return err
 }
 

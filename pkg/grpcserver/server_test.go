@@ -119,7 +119,9 @@ func serve(t *testing.T, cfg grpcserver.Config, set grpcserver.Settings, drain t
 	case err := <-done:
 		require.FailNow(t, "the server did not get ready", "%v", err)
 	}
-	return &server{Server: s, registry: set.Registry.(*prometheus.Registry), stop: stop}
+	registry, ok := set.Registry.(*prometheus.Registry)
+	require.True(t, ok)
+	return &server{Server: s, registry: registry, stop: stop}
 }
 
 func (s *server) dial(t *testing.T, creds credentials.TransportCredentials) grpc_testing.TestServiceClient {
@@ -136,10 +138,7 @@ func (s *server) connect(t *testing.T, creds credentials.TransportCredentials) *
 }
 
 func withToken(ctx context.Context, values ...string) context.Context {
-	for _, value := range values {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", value)
-	}
-	return ctx
+	return metadata.NewOutgoingContext(ctx, metadata.MD{"authorization": values})
 }
 
 func authorized(t *testing.T) context.Context {
@@ -229,8 +228,9 @@ func TestTLS(t *testing.T) {
 	s := start(t, m, func(c *grpcserver.Config, _ *grpcserver.Settings) {
 		c.Address, c.TLS = "0.0.0.0:0", grpcserver.TLSConfig{CertFile: certFile, KeyFile: keyFile}
 	})
-	address := s.Addr().(*net.TCPAddr)
-	conn, err := grpc.NewClient(net.JoinHostPort("127.0.0.1", big.NewInt(int64(address.Port)).String()),
+	_, port, err := net.SplitHostPort(s.Addr().String())
+	require.NoError(t, err)
+	conn, err := grpc.NewClient(net.JoinHostPort("127.0.0.1", port),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13})))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()

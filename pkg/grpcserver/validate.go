@@ -39,8 +39,7 @@ func (s *Server) validate(request any) error {
 		return fmt.Errorf("validating a %T: not a proto message", request)
 	}
 	err := s.validator.Validate(message)
-	var invalid *protovalidate.ValidationError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*protovalidate.ValidationError](err); ok {
 		return newInvalidError(invalid.Violations)
 	}
 	if err != nil {

@@ -28,14 +28,14 @@ func query(t *testing.T) protoreflect.MessageDescriptor {
 	t.Helper()
 	options := &descriptorpb.FieldOptions{}
 	proto.SetExtension(options, validate.E_Field, &validate.FieldRules{
-		Type: &validate.FieldRules_String_{String_: &validate.StringRules{MinLen: proto.Uint64(3)}},
+		Type: &validate.FieldRules_String_{String_: &validate.StringRules{MinLen: new(uint64(3))}},
 	})
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("query.proto"), Package: proto.String("demo"), Syntax: proto.String("proto3"),
+		Name: new("query.proto"), Package: new("demo"), Syntax: new("proto3"),
 		MessageType: []*descriptorpb.DescriptorProto{{
-			Name: proto.String("Query"),
+			Name: new("Query"),
 			Field: []*descriptorpb.FieldDescriptorProto{{
-				Name: proto.String("tenant"), Number: proto.Int32(1), Options: options,
+				Name: new("tenant"), Number: new(int32(1)), Options: options,
 				Type:  descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
 				Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 			}},

@@ -67,8 +67,7 @@ func register[C prometheus.Collector](m *Metrics, name string, made C) C {
 		return made
 	}
 	err := m.registerer.Register(made)
-	var taken prometheus.AlreadyRegisteredError
-	if errors.As(err, &taken) {
+	if taken, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		if same, ok := taken.ExistingCollector.(C); ok {
 			return same
 		}

@@ -14,10 +14,10 @@ import (
 
 // Settings returns settings whose logs are the test's, from debug on, with a registry of its
 // own and the real clock. The service must have stopped when the test ends.
-func Settings(t testing.TB) app.Settings {
-	t.Helper()
+func Settings(tb testing.TB) app.Settings {
+	tb.Helper()
 	return app.Settings{
-		Logger:   slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:   slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registry: prometheus.NewRegistry(),
 		Clock:    clock.Real(),
 		Version:  "test",

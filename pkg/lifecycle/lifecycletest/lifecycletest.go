@@ -9,7 +9,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"testing"
 	"time"
@@ -30,8 +29,9 @@ const patience = 30 * time.Second
 func Run(t *testing.T, newService func(t *testing.T) lifecycle.Service) {
 	t.Helper()
 	t.Run("has a plain name", func(t *testing.T) {
-		require.Regexp(t, regexp.MustCompile(`^[a-z][a-z0-9_]*$`), newService(t).Name())
-		require.Equal(t, newService(t).Name(), newService(t).Name())
+		require.Regexp(t, `^[a-z][a-z0-9_]*$`, newService(t).Name())
+		first, second := newService(t), newService(t)
+		require.Equal(t, first.Name(), second.Name())
 	})
 	t.Run("opens nothing in New", func(t *testing.T) { opensNothing(t, newService) })
 	t.Run("gets ready and stops within the budget", func(t *testing.T) {
