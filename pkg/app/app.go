@@ -61,11 +61,17 @@ type Settings struct {
 	// Drain is the time from being asked to stop until everything is stopped. Whoever runs
 	// a Group of its own gives it this budget.
 	Drain time.Duration
+
+	unnamed *slog.Logger // Logger before it was given a name
 }
 
-// For returns the settings for a service inside the program.
+// For returns the settings for a service inside the program: the same, with its name in the
+// log instead of the program's.
 func (s Settings) For(service string) Settings {
-	s.Logger = s.Logger.With(slog.String("service", service))
+	if s.unnamed == nil {
+		s.unnamed = s.Logger
+	}
+	s.Logger = s.unnamed.With(slog.String("service", service))
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -377,6 +378,14 @@ func TestAdminCanBeOff(t *testing.T) {
 	require.Empty(t, p.logged(t, "ready")["admin_address"])
 	p.signals <- syscall.SIGTERM
 	require.Equal(t, app.ExitClean, <-p.exit)
+}
+
+func TestASettingHasOneServiceName(t *testing.T) {
+	var out bytes.Buffer
+	set := app.Settings{Logger: slog.New(slog.NewTextHandler(&out, nil))}.For("entraflow")
+	set.For("streamer").Logger.Info("x")
+	require.Equal(t, 1, strings.Count(out.String(), "service="))
+	require.Contains(t, out.String(), "service=streamer")
 }
 
 func TestSettingsOfATestAreComplete(t *testing.T) {

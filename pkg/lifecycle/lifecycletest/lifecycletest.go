@@ -22,6 +22,9 @@ import (
 // patience bounds every wait of the suite: a service that needs longer to get ready is broken.
 const patience = 30 * time.Second
 
+// stay is how long a service is watched for ending by itself.
+const stay = 100 * time.Millisecond
+
 // Run checks that the services made by newService obey the contract of lifecycle.Service.
 // newService is called several times, never while an earlier service runs; each call returns
 // a new service on the same dependencies, which are up and stay up. newService must do
@@ -84,6 +87,11 @@ func startAndStop(t *testing.T, service lifecycle.Service) {
 		require.FailNow(t, "the service ended before it was ready", "error: %v", err)
 	case <-time.After(patience):
 		require.FailNow(t, "the service did not get ready")
+	}
+	select {
+	case err := <-done:
+		require.FailNow(t, "the service ended without being asked to", "error: %v", err)
+	case <-time.After(stay):
 	}
 	stop()
 	stop()
