@@ -1,0 +1,171 @@
+package bus
+
+import (
+	"slices"
+	"time"
+
+	"github.com/entraflow/entraflow/pkg/config"
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+)
+
+// Users of NATS: one for each service, and two for people.
+const (
+	UserStreamer = "streamer"
+	UserSink     = "sink"
+	UserGateway  = "gateway"
+	// UserReader may consume what is meant for anyone outside, and nothing else.
+	UserReader = "reader"
+	// UserOperator may do everything: it makes the streams and replays dead letters.
+	UserOperator = "operator"
+)
+
+// Buckets. The first two hold keys and values, the last one objects.
+const (
+	BucketCheckpoints = "checkpoints"
+	BucketLeases      = "leases"
+	BucketBlobs       = "blobs"
+)
+
+// Stream is a row of the topology: one JetStream stream, who writes it, who reads it and what it
+// keeps. Every limit of the bus is a column here; Options overrides some for an installation.
+type Stream struct {
+	Name string
+	// Subjects come from the options of the messages that travel on the stream.
+	Subjects []string
+	// Writers are the users that publish to it, each only under its own name where a subject
+	// has the service as a token.
+	Writers []string
+	// Durables are the consumers that this package makes, each named after the service it is for.
+	Durables []Durable
+	// Followers are users that read with consumers of their own, at their own risk: nobody waits
+	// for them.
+	Followers []string
+	// MaxAge and MaxBytes are what is kept of messages that all required durables have had. The server
+	// refuses a message that does not fit, and drops none by itself: see Trimmer.
+	MaxAge   time.Duration
+	MaxBytes config.Bytes
+	// MaxMessagesPerSubject is the history of a subject; 0 is no limit.
+	MaxMessagesPerSubject int64
+	// DuplicateWindow is how long the server remembers message ids, about 150 bytes each: at
+	// 50,000 messages a second 20 s are some 150 MB. It must outlast the Publisher's retry after
+	// a lost PubAck; what comes later is told apart by event id and version where rows are stored.
+	DuplicateWindow time.Duration
+	// Replicas is for a cluster; the embedded server has one.
+	Replicas int
+}
+
+// Durable is a column of Stream: one service's place in it.
+type Durable struct {
+	Name string
+	// Required durables are never outrun: the Gate closes when one falls behind and nothing is
+	// trimmed that one has not acknowledged.
+	Required bool
+	// Trims says that the service removes from the stream what is beyond MaxAge and MaxBytes.
+	Trims bool
+	// AckWait is how long a message may go without sign of life before it is delivered again.
+	AckWait time.Duration
+	// MaxDeliver is the attempt at which a failing message becomes a dead letter. JetStream itself
+	// has no limit: it would drop the message silently if the service died in its last attempt.
+	MaxDeliver int
+	// MaxAckPending bounds the messages delivered and not settled, over all instances.
+	MaxAckPending int
+	// BackOff are the delays before the second and later attempts; the last one stays.
+	BackOff []time.Duration
+}
+
+// Bucket is a row of the topology: a key-value bucket or object store.
+type Bucket struct {
+	Name   string
+	Object bool
+	// Writers may read and write; Own says that each only writes keys that begin with its name.
+	Writers []string
+	Own     bool
+	Readers []string
+	// TTL removes what was not written for so long; 0 keeps it.
+	TTL      time.Duration
+	MaxBytes config.Bytes
+	Replicas int
+}
+
+const day = 24 * time.Hour
+
+// blobRefreshAge is when a blob is stored again rather than referred to; with the bucket's age it
+// promises a message its blob for 40 days, longer than any stream keeps it.
+const (
+	blobMaxAge     = 50 * day
+	blobRefreshAge = 10 * day
+	blobTimeout    = 30 * time.Second
+)
+
+// Streams returns the streams of the topology. DIRECTORY, FINDINGS, REMEDIATIONS, COMMANDS and AUDIT
+// join it with their messages.
+func Streams() []Stream {
+	sink := Durable{
+		Name: UserSink, Required: true, Trims: true,
+		AckWait: 60 * time.Second, MaxDeliver: 6, MaxAckPending: 100_000,
+		BackOff: []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 60 * time.Second},
+	}
+	streams := []Stream{
+		{
+			Name:      eventv1.EventStream,
+			Writers:   []string{UserStreamer},
+			Durables:  []Durable{sink},
+			Followers: []string{UserGateway, UserReader},
+			MaxAge:    7 * day, MaxBytes: 8 * config.GiB,
+			DuplicateWindow: 20 * time.Second, Replicas: 1,
+		},
+		{
+			Name:     eventv1.DeadLetterStream,
+			Writers:  []string{UserStreamer, UserSink},
+			Durables: []Durable{sink},
+			MaxAge:   30 * day, MaxBytes: config.GiB,
+			DuplicateWindow: 20 * time.Second, Replicas: 1,
+		},
+	}
+	for i := range streams {
+		streams[i].Subjects = subjectsOf(streams[i].Name)
+	}
+	return streams
+}
+
+// Buckets returns the buckets of the topology.
+func Buckets() []Bucket {
+	return []Bucket{
+		// How far each partition of each hub is read, and who reads it.
+		{Name: BucketCheckpoints, Writers: []string{UserStreamer}, MaxBytes: 256 * config.MiB, Replicas: 1},
+		// Who does what only one may do.
+		{Name: BucketLeases, Writers: []string{UserStreamer, UserSink}, Own: true, TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1},
+		// Raw bytes that fit no message. They are trimmed by age like a stream.
+		{Name: BucketBlobs, Object: true, Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway, UserReader}, MaxBytes: 4 * config.GiB, Replicas: 1},
+	}
+}
+
+// FindStream returns the row of a stream.
+func FindStream(name string) (Stream, bool) {
+	streams := Streams()
+	i := slices.IndexFunc(streams, func(s Stream) bool { return s.Name == name })
+	if i < 0 {
+		return Stream{}, false
+	}
+	return streams[i], true
+}
+
+// Durable returns the stream's durable of that name.
+func (s Stream) Durable(name string) (Durable, bool) {
+	i := slices.IndexFunc(s.Durables, func(d Durable) bool { return d.Name == name })
+	if i < 0 {
+		return Durable{}, false
+	}
+	return s.Durables[i], true
+}
+
+// Required returns the names of the durables that must not be outrun.
+func (s Stream) Required() []string {
+	var names []string
+	for _, d := range s.Durables {
+		if d.Required {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
