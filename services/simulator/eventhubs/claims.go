@@ -84,6 +84,7 @@ func unauthorized(text string) *tokenError { return &tokenError{status: 401, tex
 const (
 	tokenTypeSAS = "servicebus.windows.net:sastoken"
 	tokenTypeJWT = "jwt"
+	sasPrefix    = "SharedAccessSignature "
 )
 
 // judge checks a token that a client puts for an audience and returns the claim it gives.
@@ -116,7 +117,7 @@ func splitAudience(audience string) (host, path string) {
 
 // checkSAS checks signature, expiry and resource of a shared access signature against the resource host/path.
 func (n *namespace) checkSAS(token, resource string, now time.Time) (right, time.Time, error) {
-	text, found := strings.CutPrefix(token, "SharedAccessSignature ")
+	text, found := strings.CutPrefix(token, sasPrefix)
 	values, err := url.ParseQuery(text)
 	if !found || err != nil {
 		return 0, time.Time{}, unauthorized("MalformedToken: The shared access signature cannot be read.")

@@ -45,6 +45,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	ns       *namespace
+	host     string
 	out      []byte
 	spare    []byte
 	stalled  []*link
@@ -141,7 +142,7 @@ func (c *conn) handshake() error {
 
 func (c *conn) open(open *amqp.Open, serverName string) error {
 	c.mu.Lock()
-	c.ns = c.server.route(open.Hostname, serverName)
+	c.ns, c.host = c.server.route(open.Hostname, serverName), open.Hostname
 	c.adoptPlain()
 	c.mu.Unlock()
 	c.maxFrame = c.server.cfg.MaxFrameBytes

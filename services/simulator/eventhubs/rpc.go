@@ -159,11 +159,7 @@ func (c *conn) manage(m amqp.Message) response {
 	if h == nil {
 		return response{status: 404, text: "The messaging entity '" + name + "' could not be found."}
 	}
-	path := strings.ToLower(name)
-	c.mu.Lock()
-	allowed := c.allowed(path+"/"+addressManagement, rightAll) || c.allowed(path, rightAll)
-	c.mu.Unlock()
-	if !allowed {
+	if !c.mayRead(strings.ToLower(name), m) {
 		return response{status: 401, text: fmt.Sprintf(unauthorizedTextFormat, "Manage,EntityRead", name)}
 	}
 	switch kind {
@@ -178,6 +174,23 @@ func (c *conn) manage(m amqp.Message) response {
 		return response{status: 200, text: "OK", body: func(b []byte) []byte { return h.appendPartitionInfo(b, p) }}
 	}
 	return response{status: 400, text: "BadRequest: unknown type '" + kind + "'."}
+}
+
+// mayRead tells whether a claim of the connection, or the token in the request itself, lets it read about a hub.
+func (c *conn) mayRead(hub string, m amqp.Message) bool {
+	c.mu.Lock()
+	allowed := c.allowed(hub+"/"+addressManagement, rightAll) || c.allowed(hub, rightAll)
+	c.mu.Unlock()
+	token, given := m.Application.Lookup("security_token").Text()
+	if allowed || !given {
+		return allowed
+	}
+	tokenType := tokenTypeJWT
+	if strings.HasPrefix(token, sasPrefix) {
+		tokenType = tokenTypeSAS
+	}
+	_, err := c.ns.judge(tokenType, token, "amqps://"+c.host+"/"+hub, c.server.set.TokenNow())
+	return err == nil
 }
 
 const (
