@@ -7,11 +7,7 @@
 // never quotes the record.
 package decode
 
-import (
-	"time"
-
-	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
-)
+import "time"
 
 // MiB is a mebibyte.
 const MiB = 1 << 20
@@ -94,63 +90,8 @@ func (e *Error) Error() string { return e.Reason + ": " + e.Detail }
 // record's text among them: whoever keeps a single string of an event for long should clone it.
 type Decoder struct {
 	limits Limits
+	record record
 }
 
 // New returns a Decoder with the given bounds.
 func New(limits Limits) *Decoder { return &Decoder{limits: limits} }
-
-// Split cuts the body of an Event Hub message into records without decoding them. It takes
-// {"records":[…]}, a bare array, a bare object and several of these one after the other (NDJSON), plain
-// or gzip. Graph change notifications ({"value":[…]}) come back with ReasonChangeNotification. A damaged
-// record does not take its neighbours with it. No byte is lost but separators and white space: what
-// cannot be read is in a Record with Err. An empty body has no records.
-func (d *Decoder) Split(body []byte) []Record { return nil }
-
-// HubRecord decodes one record of an Event Hub. The error is always an *Error.
-func (d *Decoder) HubRecord(raw []byte, o Origin) (*eventv1.Event, error) {
-	return nil, &Error{}
-}
-
-// GraphObject decodes one object of a Graph collection. category is the diagnostic category that the
-// same records have in an Event Hub ("SignInLogs", "AuditLogs", "UserRiskEvents", "RiskyUsers",
-// "ProvisioningLogs"); a kind's token ("signin") is taken too. A sign-in's own signInEventTypes decide
-// over category. The error is always an *Error.
-func (d *Decoder) GraphObject(category string, raw []byte, o Origin) (*eventv1.Event, error) {
-	return nil, &Error{}
-}
-
-// Stored is what a store keeps of an event besides its raw JSON: the part that redecoding must not change.
-type Stored struct {
-	// ID is the event's id.
-	ID string
-	// TenantID is the event's tenant.
-	TenantID string
-	// Integration is the connection that delivered the record.
-	Integration string
-	// Source says by which way the record came.
-	Source eventv1.Source
-	// Category is the event's category.
-	Category string
-	// ObservedAt is when the record was taken.
-	ObservedAt time.Time
-	// Version is the event's version.
-	Version uint64
-	// Notes are the event's notes; "json_repaired" is kept, the others are found anew.
-	Notes []string
-}
-
-// Redecode rebuilds an event from its stored raw JSON and envelope. Id, tenant, integration, source,
-// category, observed_at and version are those of s; everything else is decoded anew. The error is an
-// *Error if the raw JSON cannot be decoded, ErrIDChanged if it gives another id than s.ID.
-func (d *Decoder) Redecode(raw []byte, s Stored) (*eventv1.Event, error) {
-	return nil, &Error{}
-}
-
-// DataType names the kind of data an event is, finer than its kind for sign-ins: "signin.interactive",
-// "signin.non_interactive", "signin.service_principal", "signin.managed_identity", "signin.adfs"; for
-// everything else the kind.
-func DataType(e *eventv1.Event) string { return e.GetKind() }
-
-// KindOf returns the kind of a diagnostic category: a fixed table, and for categories that are not in
-// it their name in snake case. It never changes for a category.
-func KindOf(category string) string { return category }
