@@ -1,0 +1,60 @@
+package signins
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"google.golang.org/grpc/codes"
+
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+)
+
+var (
+	errAway = grpcserver.NewError(codes.Unavailable, "STORE_UNAVAILABLE",
+		"the store of sign-ins cannot be reached",
+		"try again in some seconds; the gateway's log has the cause")
+	errTooLarge = grpcserver.NewError(codes.ResourceExhausted, "SEARCH_TOO_LARGE",
+		"the search needs more time or memory than one may take",
+		"ask for a shorter time, name tenants, or ask for smaller pages")
+)
+
+// Codes of ClickHouse's exceptions.
+const (
+	codeUnknownTable         = 60
+	codeUnknownDatabase      = 81
+	codeTimeout              = 159
+	codeTooSlow              = 160
+	codeTooManyQueries       = 202
+	codeMemoryLimit          = 241
+	codeTooManyBytes         = 307
+	codeQueryWasCancelled    = 394
+	codeTooManyRowsOrBytes   = 396
+	codeTableIsBeingDropped  = 218
+	codeAllConnectionsFailed = 279
+)
+
+// shown turns an error of a query into what the client may read. Errors that tell of a fault of ours
+// stay as they are: the frame hides them.
+func shown(ctx context.Context, err error) error {
+	var exception *clickhouse.Exception
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // the call ended; whatever came of it is a consequence
+	case errors.Is(err, context.DeadlineExceeded):
+		return errTooLarge.Because(err)
+	case !errors.As(err, &exception):
+		return errAway.Because(err)
+	}
+	switch exception.Code {
+	case codeTimeout, codeTooSlow, codeMemoryLimit, codeTooManyBytes, codeTooManyRowsOrBytes, codeQueryWasCancelled:
+		return errTooLarge.Because(err)
+	case codeTooManyQueries, codeAllConnectionsFailed, codeUnknownTable, codeUnknownDatabase, codeTableIsBeingDropped:
+		// Tables are unknown until the sink has made them.
+		return errAway.Because(err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,218 @@
+package signins
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/entraflow/entraflow/pkg/config"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
+	"github.com/entraflow/entraflow/services/gateway/internal/token"
+)
+
+// bound returns the values bound to the parameters of f by name.
+func bound(f filter) map[string]any {
+	values := map[string]any{}
+	for _, c := range f.conditions {
+		for _, p := range c.params {
+			values[p.Name] = p.Value
+		}
+	}
+	return values
+}
+
+func TestFiltersAreNormalized(t *testing.T) {
+	cases := map[string]struct {
+		filter *controlv1.SignInFilter
+		sql    string
+		want   map[string]any
+	}{
+		"none": {nil, "true", map[string]any{}},
+		"tenants": {
+			&controlv1.SignInFilter{TenantIds: []string{"B", "a", "b"}},
+			"tenant_id IN {tenants:Array(String)}", map[string]any{"tenants": []string{"a", "b"}},
+		},
+		"user": {
+			&controlv1.SignInFilter{User: " Ada@Example.COM "},
+			"(user_key = {user:String} OR user_id = {user:String} OR lower(user_id) = {user:String})",
+			map[string]any{"user": "ada@example.com"},
+		},
+		"IPv4 address": {
+			&controlv1.SignInFilter{Ip: "203.0.113.7"},
+			"(ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}) AND ip_address != '')",
+			map[string]any{"ip_first": "::ffff:203.0.113.7", "ip_last": "::ffff:203.0.113.7"},
+		},
+		"countries": {
+			&controlv1.SignInFilter{Countries: []string{"us", "CH"}},
+			"country IN {countries:Array(String)}", map[string]any{"countries": []string{"CH", "US"}},
+		},
+		"error codes and types": {
+			&controlv1.SignInFilter{
+				ErrorCodes: []int64{50126, 0, 0},
+				Types: []eventv1.SignInType{
+					eventv1.SignInType_SIGN_IN_TYPE_UNSPECIFIED, eventv1.SignInType_SIGN_IN_TYPE_ADFS,
+				},
+			},
+			"error_code IN {error_codes:Array(Int64)} AND data_type IN {types:Array(String)}",
+			map[string]any{"error_codes": []int64{0, 50126}, "types": []string{"signin", "signin.adfs"}},
+		},
+		"outcome": {
+			&controlv1.SignInFilter{Outcome: controlv1.SignInOutcome_SIGN_IN_OUTCOME_INTERRUPTED},
+			"outcome = {outcome:String}", map[string]any{"outcome": "interrupted"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			f, err := compile(tc.filter)
+			require.NoError(t, err)
+			require.Equal(t, tc.sql, f.sql())
+			require.Equal(t, tc.want, bound(f))
+			require.Equal(t, int64(math.MinInt64), f.from)
+			require.Equal(t, int64(math.MaxInt64), f.to)
+		})
+	}
+}
+
+func TestNetworksHaveTwoEnds(t *testing.T) {
+	cases := map[string][2]string{
+		"203.0.113.0/24":        {"::ffff:203.0.113.0", "::ffff:203.0.113.255"},
+		"203.0.113.77/24":       {"::ffff:203.0.113.0", "::ffff:203.0.113.255"},
+		"203.0.113.7/32":        {"::ffff:203.0.113.7", "::ffff:203.0.113.7"},
+		"0.0.0.0/0":             {"::ffff:0.0.0.0", "::ffff:255.255.255.255"},
+		"2001:db8::/33":         {"2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff"},
+		"2001:DB8::1":           {"2001:db8::1", "2001:db8::1"},
+		"::/0":                  {"::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+		"::ffff:203.0.113.7":    {"::ffff:203.0.113.7", "::ffff:203.0.113.7"},
+		"::ffff:203.0.113.0/97": {"::ffff:128.0.0.0", "::ffff:255.255.255.255"},
+	}
+	for text, want := range cases {
+		t.Run(text, func(t *testing.T) {
+			first, last, err := addressRange(text)
+			require.NoError(t, err)
+			require.Equal(t, want, [2]string{first.String(), last.String()})
+		})
+	}
+}
+
+func TestWrongFiltersNameTheirField(t *testing.T) {
+	at := func(seconds int64) *timestamppb.Timestamp { return &timestamppb.Timestamp{Seconds: seconds} }
+	cases := map[string]struct {
+		filter *controlv1.SignInFilter
+		want   string
+	}{
+		"no address":     {&controlv1.SignInFilter{Ip: "house"}, "filter.ip: must be an IP address or a network in CIDR form"},
+		"zone":           {&controlv1.SignInFilter{Ip: "fe80::1%eth0"}, "filter.ip: must be an IP address or a network in CIDR form"},
+		"network length": {&controlv1.SignInFilter{Ip: "10.0.0.0/33"}, "filter.ip: must be an IP address or a network in CIDR form"},
+		"start":          {&controlv1.SignInFilter{Start: at(-1 << 60)}, "filter.start: must be a valid time"},
+		"end":            {&controlv1.SignInFilter{End: at(1 << 60)}, "filter.end: must be a valid time"},
+		"turned":         {&controlv1.SignInFilter{Start: at(2), End: at(1)}, "filter.start: must not be after filter.end"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := compile(tc.filter)
+			var invalid *failure.Invalid
+			require.ErrorAs(t, err, &invalid)
+			require.Equal(t, tc.want, invalid.Error())
+		})
+	}
+}
+
+func TestTimesRoundUpToMilliseconds(t *testing.T) {
+	second := time.Unix(1_700_000_000, 0)
+	f, err := compile(&controlv1.SignInFilter{
+		Start: timestamppb.New(second), End: timestamppb.New(second.Add(time.Nanosecond)),
+	})
+	require.NoError(t, err)
+	require.Equal(t, second.UnixMilli(), f.from)
+	require.Equal(t, second.UnixMilli()+1, f.to)
+}
+
+func newPages(t testing.TB) pages {
+	t.Helper()
+	codec, err := token.NewCodec(config.NewSecret("secret"), "page")
+	require.NoError(t, err)
+	return pages{codec}
+}
+
+func TestAPageTokenKeepsItsPlaceAndItsFilter(t *testing.T) {
+	p := newPages(t)
+	base := &controlv1.SignInFilter{User: "ada@example.com", TenantIds: []string{"a", "b"}}
+	f, err := compile(base)
+	require.NoError(t, err)
+	for _, want := range []cursor{{}, {at: -5}, {at: math.MaxInt64, id: strings.Repeat("f", 32)}} {
+		got, err := p.cursor(&f, p.token(&f, want))
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	same, err := compile(&controlv1.SignInFilter{User: "ADA@example.com", TenantIds: []string{"b", "A"}})
+	require.NoError(t, err)
+	_, err = p.cursor(&same, p.token(&f, cursor{at: 1}))
+	require.NoError(t, err, "another spelling of the same filter")
+
+	others := []*controlv1.SignInFilter{
+		nil,
+		{User: "ada@example.com"},
+		{User: "ada@example.com", TenantIds: []string{"a,b"}},
+		{User: "ada@example.com", TenantIds: []string{"a", "b"}, End: &timestamppb.Timestamp{}},
+		{App: "ada@example.com", TenantIds: []string{"a", "b"}},
+	}
+	for _, other := range others {
+		g, err := compile(other)
+		require.NoError(t, err)
+		_, err = p.cursor(&g, p.token(&f, cursor{at: 1}))
+		require.ErrorContains(t, err, "page_token: belongs to another filter")
+	}
+	for _, bad := range []string{"x", p.codec.Seal([]byte("short")), p.token(&f, cursor{}) + "A"} {
+		_, err := p.cursor(&f, bad)
+		require.ErrorContains(t, err, "page_token: must be next_page_token")
+	}
+}
+
+func FuzzFilter(f *testing.F) {
+	f.Add("ada@example.com", "203.0.113.0/24", "US", int64(0), int64(5), int64(50126))
+	f.Add("'; DROP TABLE sign_ins; --", "::/0", "{user:String}", int64(9), int64(5), int64(-1))
+	f.Fuzz(func(t *testing.T, user, ip, country string, start, end, code int64) {
+		compiled, err := compile(&controlv1.SignInFilter{
+			TenantIds: []string{user}, User: user, App: user, Ip: ip, Countries: []string{country},
+			ErrorCodes: []int64{code},
+			Start:      &timestamppb.Timestamp{Seconds: start}, End: &timestamppb.Timestamp{Seconds: end},
+		})
+		var invalid *failure.Invalid
+		if err != nil {
+			if !errors.As(err, &invalid) {
+				t.Fatalf("compile returned a %T", err)
+			}
+			return
+		}
+		// The statement never depends on what is in a filter, only on what is set.
+		other, err := compile(&controlv1.SignInFilter{
+			TenantIds: []string{"t"}, User: "u", App: "a", Countries: []string{"DE"}, ErrorCodes: []int64{1},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user != "" && ip == "" && compiled.sql() != other.sql() {
+			t.Fatalf("a value reached the statement: %s", compiled.sql())
+		}
+	})
+}
+
+func FuzzPageToken(f *testing.F) {
+	p := newPages(f)
+	all, _ := compile(nil)
+	f.Add(p.token(&all, cursor{at: 1, id: "a"}))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, pageToken string) {
+		c, err := p.cursor(&all, pageToken)
+		if err == nil && p.token(&all, c) != pageToken {
+			t.Fatalf("%q reads as %+v, whose token is another", pageToken, c)
+		}
+	})
+}

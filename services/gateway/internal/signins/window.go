@@ -1,0 +1,88 @@
+package signins
+
+import (
+	"math"
+	"time"
+)
+
+// cursor is a place in the order of a search: newest first, equal times by id, descending. What comes
+// after it has an earlier time, or the same and a lesser id. An empty id stands before every id, so
+// that only earlier times come after it.
+type cursor struct {
+	at int64 // milliseconds since 1970
+	id string
+}
+
+// window is what one query looks at: the rows after a cursor, down to a time, inclusive.
+type window struct {
+	after cursor
+	from  int64
+}
+
+const (
+	firstWindow = 15 * time.Minute
+	// windowGrowth is the factor between a window and the next: few windows where rows are few, and
+	// the last one not much larger than all before it.
+	windowGrowth = 4
+	maxWindow    = math.MaxInt64 / 2 / windowGrowth
+)
+
+// descent plans windows from a cursor down to a time. Each window is larger than the one before it; at
+// horizon they begin small again, so that a few rows of a far future do not make the windows of the
+// present large.
+type descent struct {
+	at      cursor
+	floor   int64 // lowest time, inclusive
+	horizon int64
+	size    int64 // of the next window, in milliseconds
+	capped  bool
+}
+
+func newDescent(from cursor, floor, horizon int64) *descent {
+	return &descent{at: from, floor: floor, horizon: horizon, size: firstWindow.Milliseconds()}
+}
+
+// next returns the window to look at; false at the end. It is the same until passed, paused or shrink
+// is called.
+func (d *descent) next() (window, bool) {
+	top := d.at.at
+	if d.at.id == "" {
+		top--
+	}
+	if top < d.floor {
+		return window{}, false
+	}
+	from := d.floor
+	if top-d.size > d.floor { // floor and top are times of rows, far from overflow
+		from = top - d.size
+	}
+	if top >= d.horizon && from < d.horizon {
+		from = d.horizon
+	}
+	return window{after: d.at, from: from}, true
+}
+
+// passed says that everything in the window was seen.
+func (d *descent) passed(w window) {
+	d.at = cursor{at: w.from}
+	switch {
+	case w.from == d.horizon:
+		d.size, d.capped = firstWindow.Milliseconds(), false
+	case !d.capped && d.size < maxWindow:
+		d.size *= windowGrowth
+	}
+}
+
+// paused says that everything down to c was seen, which is in the window.
+func (d *descent) paused(c cursor) { d.at = c }
+
+// shrink says that the window was too much for the store; false if it is the smallest already.
+// Windows do not grow any more until the horizon.
+func (d *descent) shrink() bool {
+	if d.size <= firstWindow.Milliseconds()/windowGrowth {
+		return false
+	}
+	d.size /= windowGrowth
+	d.capped = true
+	return true
+}
