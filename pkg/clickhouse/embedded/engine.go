@@ -166,13 +166,28 @@ func (e *Engine) begin() bool {
 
 // kill asks the engine to stop the statement of the connection with that tag, or all of them.
 func (e *Engine) kill(tag string) error {
+	return e.onControl(func(control *conn) error {
+		where := "Settings['log_comment'] = " + quoteString(tag)
+		if tag == "" {
+			where = "Settings['log_comment'] != " + quoteString(control.tag)
+		}
+		return control.exec("KILL QUERY WHERE " + where + " ASYNC")
+	})
+}
+
+// onControl runs use on the control connection, which is replaced after an error as all others are.
+func (e *Engine) onControl(use func(*conn) error) error {
 	e.controlMu.Lock()
 	defer e.controlMu.Unlock()
-	where := "Settings['log_comment'] = " + quoteString(tag)
-	if tag == "" {
-		where = "Settings['log_comment'] != " + quoteString(e.control.tag)
+	err := use(e.control)
+	if err == nil {
+		return nil
 	}
-	return e.control.exec("KILL QUERY WHERE " + where + " ASYNC")
+	if fresh, openErr := e.pool.open(); openErr == nil {
+		e.control.close()
+		e.control = fresh
+	}
+	return err
 }
 
 // watch kills what runs on c once ctx ends, until the returned function is called. That function

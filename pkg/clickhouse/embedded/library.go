@@ -24,8 +24,8 @@ var ErrLibraryMissing = errors.New("libchdb not found; run scripts/fetch-libchdb
 const libraryFile = "libchdb.so"
 
 // FindLibrary returns the path of libchdb: explicit if not empty, else the one named by LibraryEnv,
-// else next to the executable, else build/libchdb/<LibraryVersion> in the working directory or the
-// nearest folder above it. It returns ErrLibraryMissing when there is none.
+// else next to the executable, else build/libchdb/<LibraryVersion> in the folder of the executable, the
+// working directory or the nearest folder above either. It returns ErrLibraryMissing when there is none.
 func FindLibrary(explicit string) (string, error) {
 	for _, named := range []string{explicit, os.Getenv(LibraryEnv)} {
 		if named == "" {
@@ -37,22 +37,33 @@ func FindLibrary(explicit string) (string, error) {
 		}
 		return named, nil
 	}
-	if exe, err := os.Executable(); err == nil {
-		if path := filepath.Join(filepath.Dir(exe), libraryFile); isFile(path) {
-			return path, nil
-		}
+	executable, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("%w: finding the executable: %w", ErrLibraryMissing, err)
 	}
-	dir, err := os.Getwd()
+	if path := filepath.Join(filepath.Dir(executable), libraryFile); isFile(path) {
+		return path, nil
+	}
+	working, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("%w: reading working directory: %w", ErrLibraryMissing, err)
 	}
+	for _, dir := range []string{filepath.Dir(executable), working} {
+		if path, ok := findAbove(dir); ok {
+			return path, nil
+		}
+	}
+	return "", ErrLibraryMissing
+}
+
+func findAbove(dir string) (string, bool) {
 	for {
 		if path := filepath.Join(dir, "build", "libchdb", LibraryVersion, libraryFile); isFile(path) {
-			return path, nil
+			return path, true
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", ErrLibraryMissing
+			return "", false
 		}
 		dir = parent
 	}

@@ -61,6 +61,22 @@ func connect(t *testing.T, engine *embedded.Engine) driver.Conn {
 	return conn
 }
 
+// dial returns a clickhouse-go connection over HTTP.
+func dial(t *testing.T, server *httptest.Server, change ...func(*clickhouse.Options)) driver.Conn {
+	t.Helper()
+	options := &clickhouse.Options{
+		Protocol: clickhouse.HTTP, Addr: []string{server.Listener.Addr().String()},
+		Auth: clickhouse.Auth{Username: writer, Password: writerPassword},
+	}
+	for _, apply := range change {
+		apply(options)
+	}
+	conn, err := clickhouse.Open(options)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	return conn
+}
+
 // serve serves the engine on a loopback listener.
 func serve(t *testing.T, engine *embedded.Engine) *httptest.Server {
 	t.Helper()

@@ -36,6 +36,10 @@ func (e *Engine) run(ctx context.Context, st statement, out io.Writer) (uint64, 
 	stop := e.watch(ctx, c)
 	written, err := e.runOn(ctx, c, st, out)
 	stop()
+	if err != nil {
+		// The library hands what a failed statement had already answered to the next one.
+		c.retired = true
+	}
 	if ctxErr := ctx.Err(); ctxErr != nil && err != nil {
 		return written, fmt.Errorf("running statement: %w", ctxErr)
 	}
@@ -124,15 +128,16 @@ func (e *Engine) admit(c *conn, st statement) error {
 
 // canonical returns sql in the engine's own spelling: without comments, names unescaped.
 func (e *Engine) canonical(sql string) (string, error) {
-	e.controlMu.Lock()
-	defer e.controlMu.Unlock()
 	var text string
-	_, err := e.control.materialize(statement{
-		sql: "SELECT formatQuery({sql:String})", format: "RawBLOB",
-		params: map[string]string{"sql": escapeParam(sql)},
-	}, func(b []byte) error {
-		text = string(b)
-		return nil
+	err := e.onControl(func(control *conn) error {
+		_, err := control.materialize(statement{
+			sql: "SELECT formatQuery({sql:String})", format: "RawBLOB",
+			params: map[string]string{"sql": escapeParam(sql)},
+		}, func(b []byte) error {
+			text = string(b)
+			return nil
+		})
+		return err
 	})
 	return text, err
 }
