@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
 )
@@ -38,20 +40,20 @@ func testConfig(partitions int) eventhubs.Config {
 // pipeServer starts a server whose clients reach it by net.Pipe, and ends it with the test.
 type pipeServer struct {
 	*eventhubs.Server
-	t   testing.TB
+	tb  testing.TB
 	hub *eventhubs.Hub
 	// wrap, if set, may change the server's end of each new connection.
 	wrap func(net.Conn) net.Conn
 }
 
-func newPipeServer(t testing.TB, cfg eventhubs.Config, set eventhubs.Settings) *pipeServer {
-	t.Helper()
+func newPipeServer(tb testing.TB, cfg eventhubs.Config, set eventhubs.Settings) *pipeServer {
+	tb.Helper()
 	s, err := eventhubs.New(cfg, set)
-	require.NoError(t, err)
-	t.Cleanup(s.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(s.Close)
 	hub, err := s.Hub("", "hub")
-	require.NoError(t, err)
-	return &pipeServer{Server: s, t: t, hub: hub}
+	require.NoError(tb, err)
+	return &pipeServer{Server: s, tb: tb, hub: hub}
 }
 
 func (p *pipeServer) dial(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
@@ -69,56 +71,54 @@ const connectionAll = "Endpoint=sb://sim.test;SharedAccessKeyName=all;SharedAcce
 var noRetry = azeventhubs.RetryOptions{MaxRetries: -1}
 
 func (p *pipeServer) producer(connection string) *azeventhubs.ProducerClient {
-	p.t.Helper()
+	p.tb.Helper()
 	c, err := azeventhubs.NewProducerClientFromConnectionString(connection, "hub",
 		&azeventhubs.ProducerClientOptions{NewWebSocketConn: p.dial, RetryOptions: noRetry})
-	require.NoError(p.t, err)
-	p.t.Cleanup(func() { _ = c.Close(context.Background()) })
+	require.NoError(p.tb, err)
+	p.tb.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
 }
 
 func (p *pipeServer) consumer(connection string) *azeventhubs.ConsumerClient {
-	p.t.Helper()
+	p.tb.Helper()
 	c, err := azeventhubs.NewConsumerClientFromConnectionString(connection, "hub", eventhubs.DefaultGroup,
 		&azeventhubs.ConsumerClientOptions{NewWebSocketConn: p.dial, RetryOptions: noRetry})
-	require.NoError(p.t, err)
-	p.t.Cleanup(func() { _ = c.Close(context.Background()) })
+	require.NoError(p.tb, err)
+	p.tb.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
 }
 
 func (p *pipeServer) reader(c *azeventhubs.ConsumerClient, id string, opts azeventhubs.PartitionClientOptions) *azeventhubs.PartitionClient {
-	p.t.Helper()
+	p.tb.Helper()
 	pc, err := c.NewPartitionClient(id, &opts)
-	require.NoError(p.t, err)
-	p.t.Cleanup(func() { _ = pc.Close(context.Background()) })
+	require.NoError(p.tb, err)
+	p.tb.Cleanup(func() { _ = pc.Close(context.Background()) })
 	return pc
 }
 
-var earliest = azeventhubs.StartPosition{Earliest: ptr(true)}
-
-func ptr[T any](v T) *T { return &v }
+var earliest = azeventhubs.StartPosition{Earliest: new(true)}
 
 // send sends bodies as one batch.
-func send(ctx context.Context, t testing.TB, c *azeventhubs.ProducerClient, opts azeventhubs.EventDataBatchOptions, bodies ...string) error {
-	t.Helper()
+func send(ctx context.Context, tb testing.TB, c *azeventhubs.ProducerClient, opts azeventhubs.EventDataBatchOptions, bodies ...string) error {
+	tb.Helper()
 	batch, err := c.NewEventDataBatch(ctx, &opts)
 	if err != nil {
 		return err
 	}
 	for _, b := range bodies {
-		require.NoError(t, batch.AddEventData(&azeventhubs.EventData{Body: []byte(b)}, nil))
+		require.NoError(tb, batch.AddEventData(&azeventhubs.EventData{Body: []byte(b)}, nil))
 	}
 	return c.SendEventDataBatch(ctx, batch, nil)
 }
 
 // receive receives until it has n events.
-func receive(ctx context.Context, t testing.TB, c *azeventhubs.PartitionClient, n int) []*azeventhubs.ReceivedEventData {
-	t.Helper()
+func receive(ctx context.Context, tb testing.TB, c *azeventhubs.PartitionClient, n int) []*azeventhubs.ReceivedEventData {
+	tb.Helper()
 	var all []*azeventhubs.ReceivedEventData
 	for len(all) < n {
 		events, err := c.ReceiveEvents(ctx, n-len(all), nil)
 		all = append(all, events...)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
 	return all
 }
@@ -131,10 +131,10 @@ func bodies(events []*azeventhubs.ReceivedEventData) []string {
 	return all
 }
 
-func timeout(t testing.TB) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
+func timeout(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -142,7 +142,7 @@ func TestSendReceive(t *testing.T) {
 	s := newPipeServer(t, testConfig(2), eventhubs.Settings{})
 	ctx := timeout(t)
 	producer := s.producer(connectionAll)
-	require.NoError(t, send(ctx, t, producer, azeventhubs.EventDataBatchOptions{PartitionID: ptr("1")}, "a", "b", "c"))
+	require.NoError(t, send(ctx, t, producer, azeventhubs.EventDataBatchOptions{PartitionID: new("1")}, "a", "b", "c"))
 
 	consumer := s.consumer(connectionAll)
 	props, err := consumer.GetPartitionProperties(ctx, "1", nil)
@@ -160,34 +160,48 @@ func TestOrderWithoutGapsUnderLoad(t *testing.T) {
 	s := newPipeServer(t, testConfig(partitions), eventhubs.Settings{})
 	ctx := timeout(t)
 	producer := s.producer(connectionAll)
-	done := make(chan error, 2*partitions)
+	group, ctx := errgroup.WithContext(ctx)
 	for id := range partitions {
-		name := fmt.Sprint(id)
-		go func() {
+		name := strconv.Itoa(id)
+		group.Go(func() error {
 			for n := 0; n < perPartition; n += batchSize {
-				all := make([]string, batchSize)
-				for i := range all {
-					all[i] = fmt.Sprintf("%s/%d", name, n+i)
-				}
-				if err := send(ctx, t, producer, azeventhubs.EventDataBatchOptions{PartitionID: &name}, all...); err != nil {
-					done <- err
-					return
+				if err := sendNumbered(ctx, producer, name, n, batchSize); err != nil {
+					return err
 				}
 			}
-			done <- nil
-		}()
+			return nil
+		})
 		reader := s.reader(s.consumer(connectionAll), name, azeventhubs.PartitionClientOptions{StartPosition: earliest})
-		go func() {
-			for n, e := range receive(ctx, t, reader, perPartition) {
-				if want := fmt.Sprintf("%s/%d", name, n); string(e.Body) != want || e.SequenceNumber != int64(n) {
-					done <- fmt.Errorf("event %d is %q with sequence number %d", n, e.Body, e.SequenceNumber)
-					return
+		group.Go(func() error {
+			for n := 0; n < perPartition; {
+				events, err := reader.ReceiveEvents(ctx, perPartition-n, nil)
+				if err != nil {
+					return err
+				}
+				for _, e := range events {
+					if want := name + "/" + strconv.Itoa(n); string(e.Body) != want || e.SequenceNumber != int64(n) {
+						return fmt.Errorf("event %d is %q with sequence number %d", n, e.Body, e.SequenceNumber)
+					}
+					n++
 				}
 			}
-			done <- nil
-		}()
+			return nil
+		})
 	}
-	for range 2 * partitions {
-		require.NoError(t, <-done)
+	require.NoError(t, group.Wait())
+}
+
+// sendNumbered sends a batch of events whose bodies are partition/number.
+func sendNumbered(ctx context.Context, c *azeventhubs.ProducerClient, partition string, from, count int) error {
+	batch, err := c.NewEventDataBatch(ctx, &azeventhubs.EventDataBatchOptions{PartitionID: &partition})
+	if err != nil {
+		return err
 	}
+	for n := from; n < from+count; n++ {
+		event := &azeventhubs.EventData{Body: []byte(partition + "/" + strconv.Itoa(n))}
+		if err := batch.AddEventData(event, nil); err != nil {
+			return err
+		}
+	}
+	return c.SendEventDataBatch(ctx, batch, nil)
 }
