@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"container/list"
 	"errors"
 	"fmt"
 	"time"
@@ -25,12 +26,12 @@ type Delivery struct {
 	// Attempt counts deliveries from 1. Not each one was a failure: the service may have died.
 	Attempt int
 
-	reply    string
-	held     time.Time // since when, or the last sign of life
-	decided  decision
-	reason   string // of a dead letter
-	detail   string
-	settling bool
+	reply string
+	seen  time.Time     // when the server last heard of it
+	place *list.Element // in held
+
+	decided        decision
+	reason, detail string // of a dead letter
 }
 
 type decision int

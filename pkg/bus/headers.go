@@ -28,7 +28,9 @@ const (
 	headerTraceParent = "traceparent"
 	headerTraceState  = "tracestate"
 
-	specVersion = "1.0"
+	sourceIntegrations = "/integrations/"
+	sourceServices     = "/services/"
+	specVersion        = "1.0"
 	// ContentType is that of every message.
 	ContentType = "application/protobuf"
 )
@@ -43,9 +45,9 @@ type attributes struct {
 func attributesOf(m Message) attributes {
 	switch m := m.(type) {
 	case *eventv1.Event:
-		return attributes{m.GetId(), "/integrations/" + m.GetIntegration(), m.GetTenantId(), m.GetOccurredAt()}
+		return attributes{m.GetId(), sourceIntegrations + m.GetIntegration(), m.GetTenantId(), m.GetOccurredAt()}
 	case *eventv1.DeadLetter:
-		return attributes{m.GetId(), "/services/" + m.GetService(), m.GetTenantId(), m.GetFailedAt()}
+		return attributes{m.GetId(), sourceServices + m.GetService(), m.GetTenantId(), m.GetFailedAt()}
 	default:
 		return attributes{}
 	}

@@ -37,3 +37,15 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	}
 	return made, m.Err()
 }
+
+// consumeCounters are the metrics of one durable, found once and not for every message.
+type consumeCounters struct{ acked, retried, dead, delivered prometheus.Counter }
+
+func newConsumeCounters(m *metrics, stream, durable string) consumeCounters {
+	return consumeCounters{
+		delivered: m.delivered.WithLabelValues(stream, durable),
+		acked:     m.settled.WithLabelValues(stream, durable, "ack"),
+		retried:   m.settled.WithLabelValues(stream, durable, "retry"),
+		dead:      m.settled.WithLabelValues(stream, durable, "dead"),
+	}
+}
