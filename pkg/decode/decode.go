@@ -86,8 +86,9 @@ func (e *Error) Error() string { return e.Reason + ": " + e.Detail }
 // Decoder decodes records. It keeps buffers between calls: it may be used again and again, but by one
 // goroutine at a time. The zero value works with DefaultLimits.
 //
-// An event shares no memory with the bytes it was decoded from. Its strings share one copy of the
-// record's text among them: whoever keeps a single string of an event for long should clone it.
+// An event shares no memory with the bytes it was decoded from. Its raw bytes and its strings share one
+// copy of the record among them: raw must not be written to, and whoever keeps a single string of an
+// event for long should clone it.
 type Decoder struct {
 	limits Limits
 	record record

@@ -90,7 +90,10 @@ func scanEnvelope(s string) (env envelope, at int, f fault) {
 			return env, i, f
 		}
 		// From the opening quote to the colon.
-		name := strings.TrimRight(s[start+1:i-1], " \t\r\n")
+		name := s[start+1 : i-1]
+		for name[len(name)-1] != '"' {
+			name = name[:len(name)-1]
+		}
 		value := skipSpace(s, i)
 		if i, f = skipValue(s, value); f != noFault {
 			return env, i, f

@@ -25,12 +25,22 @@ func (t instant) timestamp() *timestamppb.Timestamp {
 	return &timestamppb.Timestamp{Seconds: t.seconds, Nanos: t.nanos}
 }
 
-// instant consumes a date and time. Unreadable ones count as none.
-func (r *reader) instant() instant { return parseInstant(r.str()) }
+// instant consumes a date and time. Unreadable ones count as none and are noted.
+func (r *reader) instant() instant {
+	text := r.str()
+	t := parseInstant(text)
+	if !t.known && text != "" && !strings.HasPrefix(text, noTime) {
+		r.notes.add(noteTimeUnreadable)
+	}
+	return t
+}
+
+// noTime is how .NET begins the time that stands for none.
+const noTime = "0001-01-01"
 
 // parseInstant reads the forms of dates seen in records: ISO 8601 with T or a space, any number of
 // digits of a second (nanoseconds are kept), with Z, an offset or no zone, and American month/day/year
-// with or without AM or PM. Without a zone it is UTC. Year 1 is how .NET writes "none".
+// with or without AM or PM. Without a zone it is UTC. Year 1 means none.
 func parseInstant(text string) instant {
 	p := clockParser{s: strings.TrimSpace(text), ok: true}
 	if len(p.s) < len("1/1/2000 1:00") {

@@ -1,5 +1,7 @@
 package decode
 
+import "slices"
+
 // noteSet is the set of remarks found while decoding one record.
 type noteSet uint16
 
@@ -14,14 +16,13 @@ const (
 	noteAddressUnreadable
 	noteEmbeddedUnreadable
 	notePropertiesMissing
+	noteTimeUnreadable
 )
-
-// jsonRepaired is the note of a record whose JSON had to be repaired; Event.raw is the repaired text.
-const jsonRepaired = "json_repaired"
 
 // noteNames are the notes as they stand in Event.notes, in this order.
 var noteNames = [...]string{
-	jsonRepaired,
+	// The JSON was damaged; Event.raw is the repaired text.
+	"json_repaired",
 	// Bytes that are no UTF-8, or half a surrogate pair, became U+FFFD in the typed fields.
 	"text_replaced",
 	"occurred_at_from_envelope",
@@ -36,9 +37,20 @@ var noteNames = [...]string{
 	"embedded_json_unreadable",
 	// The record has no properties; its fields were looked for beside the envelope's.
 	"properties_missing",
+	// A field for a date and time held something else.
+	"time_unreadable",
 }
 
 func (n *noteSet) add(note noteSet) { *n |= note }
+
+// addStored adds those of an event's stored notes that its raw JSON and envelope no longer show.
+func (n *noteSet) addStored(notes []string) {
+	for i, name := range noteNames {
+		if note := noteSet(1) << i; note&(noteRepaired|noteKindFromShape) != 0 && slices.Contains(notes, name) {
+			n.add(note)
+		}
+	}
+}
 
 // names returns the notes, nil if there are none.
 func (n *noteSet) names() []string {

@@ -114,11 +114,28 @@ func (r *reader) skip() { r.i, _ = skipValue(r.s, r.i) }
 // key consumes a name and its colon, and returns the name in lower case, valid until the next call. A
 // name that is too long to be known is empty.
 func (r *reader) key() []byte {
-	start := r.i
-	r.i, _ = skipString(r.s, start)
-	name := r.s[start+1 : r.i-1]
-	r.i = skipSpace(r.s, r.i) + 1
-	return foldKey(name, &r.keys)
+	start := r.i + 1
+	for n := range maxKey {
+		c := r.s[start+n]
+		switch {
+		case c == '"':
+			r.i = skipSpace(r.s, start+n+1) + 1
+			return r.keys[:n]
+		case c == '\\':
+			return r.rareKey(start)
+		case c >= 'A' && c <= 'Z':
+			c |= 0x20
+		}
+		r.keys[n] = c
+	}
+	return r.rareKey(start)
+}
+
+// rareKey is key for names that are long or hold escape sequences.
+func (r *reader) rareKey(start int) []byte {
+	end, _ := skipString(r.s, start-1)
+	r.i = skipSpace(r.s, end) + 1
+	return foldKey(r.s[start:end-1], &r.keys)
 }
 
 // foldKey writes a name as it stands in JSON to buf in lower case.

@@ -9,19 +9,19 @@ const byteOrderMark = "\xEF\xBB\xBF"
 // strings become escape sequences and are dropped outside, strings in single quotes get double ones, and
 // what follows the outermost object is cut off. The same bytes always give the same text. False: the
 // outermost object does not end, or there is none. The result may still be no JSON.
-func repair(raw []byte) (string, bool) {
+func repair(raw []byte) ([]byte, bool) {
 	start := bytes.IndexByte(raw, '{')
 	if start < 0 || len(bytes.Trim(raw[:start], byteOrderMark+" \t\r\n\x00")) > 0 {
-		return "", false
+		return nil, false
 	}
 	m := mender{out: make([]byte, 0, len(raw)+len(raw)/8)}
 	for i := start; i < len(raw); {
 		i = m.step(raw, i)
 		if m.depth == 0 {
-			return string(m.out), true
+			return m.out, true
 		}
 	}
-	return "", false
+	return nil, false
 }
 
 // mender copies JSON and mends it on the way.

@@ -1,5 +1,7 @@
 package decode
 
+import "math/bits"
+
 // jsonText is what the scanner reads: a record's text, or a message's bytes.
 type jsonText interface{ string | []byte }
 
@@ -177,12 +179,12 @@ func skipWord[T jsonText](s T, i int, word string) (int, fault) {
 
 // skipString goes behind the string whose opening quote is at i.
 func skipString[T jsonText](s T, i int) (int, fault) {
-	for i++; i < len(s); i++ {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
+	for i++; ; {
+		i = skipPlain(s, i)
+		if i >= len(s) {
+			return len(s), faultEnd
 		}
-		switch c {
+		switch s[i] {
 		case '"':
 			return i + 1, noFault
 		case '\\':
@@ -190,12 +192,36 @@ func skipString[T jsonText](s T, i int) (int, fault) {
 			if n == 0 {
 				return i, faultEscape
 			}
-			i += n - 1
+			i += n
 		default:
 			return i, faultControl
 		}
 	}
-	return len(s), faultEnd
+}
+
+// skipPlain goes to the next quote, backslash or control character, eight bytes at a time.
+func skipPlain[T jsonText](s T, i int) int {
+	const (
+		step = 8
+		ones = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	for i+step <= len(s) {
+		w := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		// The highest bit of a byte is set where it is below a space, a quote or a backslash. Bytes above
+		// such a one may be marked too, so only the lowest counts.
+		quote, backslash := w^ones*'"', w^ones*'\\'
+		found := ((w-ones*' ') & ^w | (quote-ones) & ^quote | (backslash-ones) & ^backslash) & high
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/step
+		}
+		i += step
+	}
+	for i < len(s) && s[i] >= ' ' && s[i] != '"' && s[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // escapeLen returns the length of the escape sequence at i, 0 if it is none.

@@ -3,7 +3,6 @@ package decode
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
@@ -114,6 +113,7 @@ func (d *Decoder) Redecode(raw []byte, s Stored) (*eventv1.Event, error) {
 		}
 	}
 	r.tenant = s.TenantID
+	r.notes.addStored(s.Notes)
 	e, err := r.finish()
 	if err != nil {
 		return nil, err
@@ -123,8 +123,5 @@ func (d *Decoder) Redecode(raw []byte, s Stored) (*eventv1.Event, error) {
 	}
 	e.Category = s.Category
 	e.Version = s.Version
-	if slices.Contains(s.Notes, jsonRepaired) && !slices.Contains(e.GetNotes(), jsonRepaired) {
-		e.Notes = slices.Insert(e.GetNotes(), 0, jsonRepaired)
-	}
 	return e, nil
 }

@@ -13,12 +13,13 @@ func (r *reader) str() string {
 	start := r.i
 	switch r.peek() {
 	case '"':
-		r.i, _ = skipString(r.s, start)
-		inside := r.s[start+1 : r.i-1]
-		if strings.IndexByte(inside, '\\') < 0 {
-			return inside
+		end := skipPlain(r.s, start+1)
+		if r.s[end] == '"' {
+			r.i = end + 1
+			return r.s[start+1 : end]
 		}
-		text, whole := unescape(inside)
+		r.i, _ = skipString(r.s, start)
+		text, whole := unescape(r.s[start+1 : r.i-1])
 		if !whole {
 			r.notes.add(noteTextReplaced)
 		}
