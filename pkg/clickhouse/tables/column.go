@@ -42,9 +42,9 @@ func array[M, V any](name, sent string, add func(buf []V, row *Row[M]) []V) sour
 	return source[M]{name, "Array(" + sent + ")", func() filler[M] { return &lists[M, V]{add: add} }}
 }
 
-// bytes is a String column from bytes.
-func bytes[M any](name string, get func(*Row[M]) []byte) source[M] {
-	return source[M]{name, typeString, func() filler[M] { return blobs[M]{get} }}
+// rawColumn is the column of the record as it came.
+func rawColumn[M interface{ GetRaw() []byte }]() source[M] {
+	return source[M]{"raw", typeString, func() filler[M] { return raws[M]{} }}
 }
 
 type values[M, V any] struct {
@@ -76,12 +76,16 @@ func (f *lists[M, V]) fill(into column.Interface, rows []Row[M]) error {
 	return nil
 }
 
-// blobs appends row by row: clickhouse-go would copy a slice of them once more.
-type blobs[M any] struct{ get func(*Row[M]) []byte }
+// raws appends row by row: clickhouse-go would copy a slice of them once more.
+type raws[M interface{ GetRaw() []byte }] struct{}
 
-func (f blobs[M]) fill(into column.Interface, rows []Row[M]) error {
+func (raws[M]) fill(into column.Interface, rows []Row[M]) error {
 	for i := range rows {
-		if err := into.AppendRow(f.get(&rows[i])); err != nil {
+		raw := rows[i].Raw
+		if raw == nil {
+			raw = rows[i].Message.GetRaw()
+		}
+		if err := into.AppendRow(raw); err != nil {
 			return named(into, err)
 		}
 	}

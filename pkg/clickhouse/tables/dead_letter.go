@@ -28,7 +28,7 @@ func deadLetterColumns() []source[*eventv1.DeadLetter] {
 		d.text("reason", (*letter).GetReason),
 		d.text("detail", (*letter).GetDetail),
 		scalar("attempts", typeUint32, func(r *Row[*letter]) uint32 { return r.Message.GetAttempts() }),
-		bytes("raw", func(r *Row[*letter]) []byte { return r.Message.GetRaw() }),
+		rawColumn[*letter](),
 		d.text("raw_blob", func(d *letter) string { return d.GetRawBlob().GetName() }),
 	}
 }

@@ -26,7 +26,7 @@ func envelopeColumns() []source[*eventv1.Event] {
 		scalar("stored_at", typeTime, func(r *Row[*event]) int64 { return r.StoredAt.UnixMilli() }),
 		scalar("stream_sequence", typeUint, func(r *Row[*event]) uint64 { return r.Sequence }),
 		e.texts("notes", (*event).GetNotes),
-		bytes("raw", func(r *Row[*event]) []byte { return r.Message.GetRaw() }),
+		rawColumn[*event](),
 	}
 }
 

@@ -33,6 +33,8 @@ type Row[M any] struct {
 	Message M
 	// Sequence is the message's sequence in its stream.
 	Sequence uint64
+	// Raw is the message's raw bytes if they stand in a blob; nil takes those of the message itself.
+	Raw []byte
 	// StoredAt is when the message was taken to be stored; retention counts from here.
 	StoredAt time.Time
 }
