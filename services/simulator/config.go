@@ -97,6 +97,8 @@ type HubConfig struct {
 	ConsumerGroups []string     `yaml:"consumer_groups"`
 	RetentionBytes config.Bytes `yaml:"retention_bytes"`
 	GeoReplication bool         `yaml:"geo_replication"`
+	// FirstSequence is the sequence number of each partition's first event.
+	FirstSequence int64 `yaml:"first_sequence"`
 }
 
 // ReplayConfig is a replay that starts with the simulator.
@@ -191,7 +193,7 @@ func (n NamespaceConfig) eventHubs() eventhubs.NamespaceConfig {
 func (h HubConfig) eventHubs() eventhubs.HubConfig {
 	return eventhubs.HubConfig{
 		Name: h.Name, Partitions: h.Partitions, ConsumerGroups: h.ConsumerGroups,
-		RetentionBytes: int(h.RetentionBytes), GeoReplication: h.GeoReplication,
+		RetentionBytes: int(h.RetentionBytes), GeoReplication: h.GeoReplication, FirstSequence: h.FirstSequence,
 	}
 }
 

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/services/streamer/internal/checkpoint"
 )
+
+// positionsTimeout is for how long reading positions is tried again.
+const positionsTimeout = 10 * time.Second
 
 // Positions returns how far each partition of the hub is done with: the sequence number of the last
 // message of which everything is stored in a stream, by partition id. Partitions without one are left out.
@@ -18,7 +22,7 @@ func Positions(ctx context.Context, js jetstream.JetStream, hub HubConfig) (map[
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", bus.BucketCheckpoints, err)
 	}
-	store := checkpoint.New(kv, checkpoint.Settings{})
+	store := checkpoint.New(kv, checkpoint.Settings{Timeout: positionsTimeout})
 	namespace, name := hub.Name()
 	checkpoints, err := store.ListCheckpoints(ctx, namespace, name, hub.ConsumerGroup, nil)
 	if err != nil && !errors.Is(err, jetstream.ErrNoKeysFound) {

@@ -99,6 +99,9 @@ type HubConfig struct {
 	RetentionBytes int
 	// GeoReplication makes the hub report geo-replication and use offsets of that form.
 	GeoReplication bool
+	// FirstSequence is the sequence number of each partition's first event. A hub lives in memory; one that takes
+	// the place of an earlier one must begin behind it, or checkpoints of the earlier one hide its events.
+	FirstSequence int64
 }
 
 // DefaultRetentionBytes is what a partition keeps if its hub does not say.
@@ -203,6 +206,8 @@ func (h *HubConfig) validate() error {
 		return fmt.Errorf("name: %q is no name of an event hub: %w", h.Name, ErrBadHub)
 	case h.Partitions < 1 || h.Partitions > MaxPartitions:
 		return fmt.Errorf("partitions: %d is not between 1 and %d: %w", h.Partitions, MaxPartitions, ErrBadHub)
+	case h.FirstSequence < 0:
+		return fmt.Errorf("first_sequence: %d is negative: %w", h.FirstSequence, ErrBadHub)
 	case h.RetentionBytes < 0:
 		return fmt.Errorf("retention_bytes: %d is negative: %w", h.RetentionBytes, ErrBadHub)
 	}

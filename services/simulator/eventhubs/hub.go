@@ -62,7 +62,7 @@ func newHub(s *Server, ns *namespace, cfg HubConfig) *Hub {
 	for i := range cfg.Partitions {
 		h.partitions = append(h.partitions, &partition{
 			id:  strconv.Itoa(i),
-			log: hublog.New(cfg.RetentionBytes, cfg.GeoReplication),
+			log: hublog.New(cfg.RetentionBytes, cfg.GeoReplication, cfg.FirstSequence),
 		})
 	}
 	return h

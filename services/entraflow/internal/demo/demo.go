@@ -18,7 +18,8 @@ const Tenant = "0b5d4e3c-0000-4000-8000-00000000de30"
 var records string
 
 // Records returns the records as they would be in an Event Hub, one JSON object each, with times
-// shortly before now.
+// shortly before now and ids of their own for each millisecond of now: a record that came again with
+// another time would be another fact under the same id.
 func Records(now time.Time) ([][]byte, error) {
 	at := func(layout string) func(string) (string, error) {
 		return func(ago string) (string, error) {
@@ -35,7 +36,7 @@ func Records(now time.Time) ([][]byte, error) {
 		return nil, fmt.Errorf("parsing demo records: %w", err)
 	}
 	var out bytes.Buffer
-	if err := text.Execute(&out, struct{ Tenant string }{Tenant}); err != nil {
+	if err := text.Execute(&out, struct{ Tenant, Run string }{Tenant, fmt.Sprintf("%012x", now.UnixMilli())}); err != nil {
 		return nil, fmt.Errorf("writing demo records: %w", err)
 	}
 	return bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n")), nil

@@ -58,7 +58,7 @@ type Event struct {
 	HasKey       bool
 }
 
-// Stats counts what a log has seen. EventsIn is also the next sequence number.
+// Stats counts what a log has seen.
 type Stats struct {
 	EventsIn, EventsOut, EventsTrimmed int64
 	BytesIn, BytesOut                  int64
@@ -66,13 +66,15 @@ type Stats struct {
 	BytesKept int64
 }
 
-// New returns an empty log that keeps about retentionBytes of encoded events. geo makes offsets of the form a
-// geo-replicated hub has.
-func New(retentionBytes int, geo bool) *Log {
+// New returns an empty log that keeps about retentionBytes of encoded events and gives the first one the sequence
+// number first. geo makes offsets of the form a geo-replicated hub has.
+func New(retentionBytes int, geo bool, first int64) *Log {
 	return &Log{
 		geo:          geo,
 		retention:    retentionBytes,
 		segmentBytes: min(maxSegmentBytes, max(retentionBytes/8, 1024)),
+		next:         first,
+		nextOffset:   first,
 		lastStamp:    noStamp,
 		lastOffset:   -1,
 	}

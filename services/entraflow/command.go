@@ -1,0 +1,51 @@
+package entraflow
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/lifecycle"
+)
+
+const upHelp = `Runs every service in one process, with embedded NATS and ClickHouse, in one data directory.
+On first start it writes credentials into DATA_DIR/credentials, readable by you alone, and it
+prints where it listens. Ctrl-C stops it; what was taken is stored then, and the next start goes on
+where it was.
+
+With --simulator it reads a simulated Event Hub, which --replay fills from record files: one JSON
+record a line, as Entra's diagnostic settings write them to a hub.`
+
+// Command is the command line of the program.
+func Command(p app.Process) *cobra.Command {
+	root := &cobra.Command{
+		Use:     "entraflow",
+		Short:   "Open identity intelligence for Microsoft Entra ID",
+		Version: app.Version(),
+	}
+	root.AddCommand(upCommand(p))
+	return root
+}
+
+func upCommand(p app.Process) *cobra.Command {
+	cmd := app.Command(p, app.Service[Config]{
+		Name: "entraflow", Short: "run everything in one process", Long: upHelp,
+		Default:  DefaultConfig,
+		Sections: (*Config).Sections,
+		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
+			return New(c, Settings{Settings: set, Stdout: p.Stdout})
+		},
+		Flags: []app.Flag{
+			{Name: "data-dir", Key: "entraflow.data_dir", Usage: "directory of all data and credentials"},
+			{Name: "simulator", Key: "entraflow.simulator", Usage: "add a simulated Event Hub", Bool: true},
+			{Name: "replay", Key: "entraflow.replay", Usage: "record file or folder to feed through the simulated hub"},
+			{Name: "rate", Key: "entraflow.replay_rate", Usage: "records a second of the replay, 0 as fast as can be"},
+			{Name: "once", Key: "entraflow.once", Usage: "end when everything replayed is stored", Bool: true},
+			{Name: "summary", Key: "entraflow.summary", Usage: "file for a summary as JSON, with --once"},
+			{Name: "gateway-address", Key: "gateway.grpc.address", Usage: "host:port of the gRPC gateway"},
+			{Name: "nats-listen", Key: "entraflow.nats.listen", Usage: "host:port of NATS, empty for none"},
+			{Name: "clickhouse-listen", Key: "entraflow.clickhouse.listen", Usage: "host:port of ClickHouse over HTTP, empty for none"},
+		},
+	})
+	cmd.Use = "up"
+	return cmd
+}

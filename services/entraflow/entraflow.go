@@ -1,0 +1,188 @@
+// Package entraflow is the whole product in one process: NATS, ClickHouse, streamer, sink and gateway, and on
+// request a simulated Event Hub, all with their data in one directory.
+//
+// It owns that directory and writes credentials into it, mode 0600. It adds no behaviour to the services:
+// each is the same code as in its own process and only gets its connections handed over. It is the one
+// package that may import several services.
+package entraflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/bus/natsserver"
+	"github.com/entraflow/entraflow/pkg/clickhouse"
+	"github.com/entraflow/entraflow/pkg/lifecycle"
+	"github.com/entraflow/entraflow/services/gateway"
+	"github.com/entraflow/entraflow/services/simulator"
+	"github.com/entraflow/entraflow/services/sink"
+	"github.com/entraflow/entraflow/services/streamer"
+)
+
+// Settings is what the program sets.
+type Settings struct {
+	app.Settings
+	// Stdout is where addresses and the first steps are printed.
+	Stdout io.Writer
+}
+
+// Entraflow is a lifecycle.Service. With Config.Once its Run returns nil by itself.
+type Entraflow struct {
+	cfg   Config
+	set   Settings
+	ready chan struct{}
+}
+
+// New checks the config and builds the program. It opens nothing.
+func New(cfg Config, set Settings) (*Entraflow, error) {
+	cfg = cfg.effective()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Entraflow{cfg: cfg, set: set, ready: make(chan struct{})}, nil
+}
+
+// Name is the service's name.
+func (e *Entraflow) Name() string { return "entraflow" }
+
+// Ready is closed once every service is ready.
+func (e *Entraflow) Ready() <-chan struct{} { return e.ready }
+
+// Run opens the stores, runs the services until ctx is done or, with Config.Once, until everything
+// replayed is stored, then stops them along the flow and closes the stores.
+func (e *Entraflow) Run(ctx context.Context) (err error) {
+	began := time.Now()
+	o, err := e.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close(ctx)) }()
+	services, err := e.services(o)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	group := lifecycle.NewGroup(e.set.Drain, services.inOrder()...)
+	ended := make(chan error, 1)
+	go func() { ended <- group.Run(ctx) }()
+	select {
+	case <-group.Ready():
+	case err := <-ended:
+		return err
+	}
+	if err := e.announce(o, services); err != nil {
+		stop(nil)
+		return errors.Join(err, <-ended)
+	}
+	close(e.ready)
+	workErr := e.work(ctx, o, services, began)
+	// Without Once, work returns when ctx is done.
+	stop(nil)
+	return errors.Join(workErr, <-ended)
+}
+
+// work feeds the simulated hub, and with Once waits until everything is stored and sums up.
+func (e *Entraflow) work(ctx context.Context, o *opened, s *services, began time.Time) error {
+	replayed, err := e.feed(ctx, s)
+	if err != nil {
+		return orDone(ctx, err)
+	}
+	if !e.cfg.Once {
+		<-ctx.Done()
+		return nil
+	}
+	summary, err := e.finish(ctx, o, s, began)
+	if err != nil {
+		return orDone(ctx, err)
+	}
+	e.set.Logger.Info("everything replayed is stored", slog.Int64("records", replayed),
+		slog.Uint64("dead_letters", summary.DeadLetters), slog.Uint64("duplicates", summary.Duplicates))
+	return e.report(summary)
+}
+
+// opened is what the services share. close closes it, the other way round.
+type opened struct {
+	nats     *natsserver.Server
+	operator *bus.Conn
+	store    *clickhouse.Store
+	http     *storeListener
+	closers  []func(context.Context) error
+}
+
+func (o *opened) close(ctx context.Context) error {
+	// The drain budget of the services is spent; closing the stores is bounded by their own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(o.closers) - 1; i >= 0; i-- {
+		errs = append(errs, o.closers[i](ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// closeTimeout bounds closing the stores after the services have stopped.
+const closeTimeout = 15 * time.Second
+
+// services are the parts that run as a group.
+type services struct {
+	simulator *simulator.Simulator // nil without Config.Simulator
+	hub       streamer.HubConfig   // the simulated hub
+	streamer  *streamer.Streamer
+	sink      *sink.Sink
+	gateway   *gateway.Service
+	http      *storeListener
+	metrics   *prometheus.Registry
+	base      bases
+}
+
+// bases are where the streams ended before this run.
+type bases struct{ events, dead uint64 }
+
+// inOrder lists the services along the flow.
+func (s *services) inOrder() []lifecycle.Service {
+	flow := []lifecycle.Service{s.streamer, s.sink, s.http, s.gateway}
+	if s.simulator != nil {
+		return append([]lifecycle.Service{s.simulator}, flow...)
+	}
+	return flow
+}
+
+// lastSequences tells where the streams end.
+func lastSequences(ctx context.Context, js jetstream.JetStream) (bases, error) {
+	events, err := lastSequence(ctx, js, eventStream)
+	if err != nil {
+		return bases{}, err
+	}
+	dead, err := lastSequence(ctx, js, deadStream)
+	return bases{events, dead}, err
+}
+
+func lastSequence(ctx context.Context, js jetstream.JetStream, name string) (uint64, error) {
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("reading stream %s: %w", name, err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
+// orDone turns an error into nil if ctx was done: being stopped early is no failure.
+func orDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// hostPort is the address without the scheme.
+func hostPort(address net.Addr) string { return address.String() }

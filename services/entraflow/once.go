@@ -1,0 +1,161 @@
+package entraflow
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/services/streamer"
+)
+
+const (
+	// drainedInterval is how often the streamer's positions are looked at.
+	drainedInterval = 100 * time.Millisecond
+	// storedTimeout bounds the wait for the sink after the last record was published.
+	storedTimeout = 5 * time.Minute
+	// recordsMetric counts the records that the streamer has read, by hub and partition.
+	recordsMetric = "entraflow_streamer_records_total"
+)
+
+// finish waits until everything in the simulated hub is in a stream and everything in the streams is
+// in the store, and sums up.
+func (e *Entraflow) finish(ctx context.Context, o *opened, s *services, began time.Time) (Summary, error) {
+	js := o.operator.JetStream()
+	if s.simulator != nil {
+		if err := s.drained(ctx, js); err != nil {
+			return Summary{}, err
+		}
+	}
+	ends, err := lastSequences(ctx, js)
+	if err != nil {
+		return Summary{}, err
+	}
+	wait, cancel := context.WithTimeout(ctx, storedTimeout)
+	defer cancel()
+	if err := bus.Stored(wait, js, eventStream, ends.events); err != nil {
+		return Summary{}, err
+	}
+	if err := bus.Stored(wait, js, deadStream, ends.dead); err != nil {
+		return Summary{}, err
+	}
+	// The sink itself may have added dead letters meanwhile.
+	if ends, err = lastSequences(ctx, js); err != nil {
+		return Summary{}, err
+	}
+	if err := bus.Stored(wait, js, deadStream, ends.dead); err != nil {
+		return Summary{}, err
+	}
+	summary := Summary{DeadLetters: ends.dead - s.base.dead, Seconds: secondsSince(began)}
+	return summary, e.count(ctx, o, s, &summary)
+}
+
+// count fills in what the store, the stream and the metrics say.
+func (e *Entraflow) count(ctx context.Context, o *opened, s *services, summary *Summary) (err error) {
+	if summary.EventsIn, err = s.counter(recordsMetric); err != nil {
+		return err
+	}
+	if summary.Duplicates, err = repeats(ctx, o.operator.JetStream(), s.base.events); err != nil {
+		return err
+	}
+	if summary.Stored, err = storedByType(ctx, o.store.Conn()); err != nil {
+		return err
+	}
+	summary.DeadLetterReasons, err = deadLetterReasons(ctx, o.store.Conn())
+	return err
+}
+
+// drained waits until the streamer has saved a position at the end of every partition of the hub.
+func (s *services) drained(ctx context.Context, js jetstream.JetStream) error {
+	hub, err := s.simulator.EventHubs().Hub("", simulatedHub)
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(drainedInterval)
+	defer ticker.Stop()
+	for {
+		positions, err := streamer.Positions(ctx, js, s.hub)
+		if err != nil {
+			return err
+		}
+		behind := 0
+		for _, partition := range hub.State().Partitions {
+			if at, known := positions[partition.ID]; partition.EventsIn > 0 && (!known || at < partition.Last) {
+				behind++
+			}
+		}
+		if behind == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the hub to be read: %w", context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+}
+
+// counter sums a counter of this run over its labels.
+func (s *services) counter(name string) (uint64, error) {
+	families, err := s.metrics.Gather()
+	if err != nil {
+		return 0, fmt.Errorf("reading metrics: %w", err)
+	}
+	var sum float64
+	for _, family := range families {
+		if family.GetName() != name || family.GetType() != dto.MetricType_COUNTER {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			sum += metric.GetCounter().GetValue()
+		}
+	}
+	return uint64(sum), nil
+}
+
+// repeats counts the events behind base whose id another event in the stream had before.
+func repeats(ctx context.Context, js jetstream.JetStream, base uint64) (uint64, error) {
+	stream, err := js.Stream(ctx, eventStream)
+	if err != nil {
+		return 0, fmt.Errorf("reading stream %s: %w", eventStream, err)
+	}
+	last := stream.CachedInfo().State.LastSeq
+	if last <= base || stream.CachedInfo().State.Msgs == 0 {
+		return 0, nil
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	if err != nil {
+		return 0, fmt.Errorf("reading ids of %s: %w", eventStream, err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return 0, fmt.Errorf("reading ids of %s: %w", eventStream, err)
+	}
+	defer messages.Stop()
+	stop := context.AfterFunc(ctx, messages.Stop)
+	defer stop()
+	var count uint64
+	seen := make(map[string]struct{})
+	for {
+		message, err := messages.Next()
+		if err != nil {
+			return 0, fmt.Errorf("reading ids of %s: %w", eventStream, err)
+		}
+		metadata, err := message.Metadata()
+		if err != nil {
+			return 0, fmt.Errorf("reading ids of %s: %w", eventStream, err)
+		}
+		id := strings.Clone(message.Headers().Get(bus.HeaderID))
+		if _, before := seen[id]; before && metadata.Sequence.Stream > base {
+			count++
+		}
+		seen[id] = struct{}{}
+		if metadata.Sequence.Stream >= last {
+			return count, nil
+		}
+	}
+}
