@@ -53,7 +53,7 @@ func DefaultHub() HubConfig {
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("nats", c.NATS.Validate())
-	p.Check(c.Gate.Interval > 0, "gate.interval", "must be positive")
+	p.Under("gate", c.Gate.Validate())
 	p.Under("", c.Tuning.Validate())
 	seen := make(map[[3]string]int, len(c.Hubs))
 	for i, h := range c.Hubs {
