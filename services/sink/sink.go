@@ -28,8 +28,8 @@ type Settings struct {
 	app.Settings
 	// InProcess reaches a NATS server in this process; nil goes by Config.NATS.URL.
 	InProcess nats.InProcessConnProvider
-	// Engine returns the ClickHouse engine that runs in this process; it is called by Run, and the
-	// sink does not close it. Nil goes by Config.ClickHouse.
+	// Engine returns the ClickHouse engine that runs in this process. Run calls it unless the config
+	// has a DSN; the sink does not close it. Nil starts an engine as Config.ClickHouse says.
 	Engine func() *embedded.Engine
 }
 

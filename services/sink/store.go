@@ -38,7 +38,7 @@ func (s *Sink) open(ctx context.Context, conn *bus.Conn) (*clickhouse.Store, err
 }
 
 func (s *Sink) storeSettings() clickhouse.Settings {
-	if s.set.Engine == nil {
+	if s.set.Engine == nil || !s.cfg.ClickHouse.DSN.IsZero() {
 		return clickhouse.Settings{}
 	}
 	return clickhouse.Settings{Engine: s.set.Engine()}
