@@ -25,15 +25,15 @@ const (
 // maxKind is the length in bytes of the longest kind made from a category's name.
 const maxKind = 64
 
-// category is a row of the table of diagnostic categories.
-type category struct {
+// categoryRow is a row of the table of diagnostic categories.
+type categoryRow struct {
 	name   string
 	kind   string
 	signIn eventv1.SignInType
 }
 
 // categories are the diagnostic categories of Entra ID by their name in lower case.
-var categories = map[string]category{
+var categories = map[string]categoryRow{
 	"signinlogs":                   {"SignInLogs", KindSignIn, eventv1.SignInType_SIGN_IN_TYPE_INTERACTIVE},
 	"noninteractiveusersigninlogs": {"NonInteractiveUserSignInLogs", KindSignIn, eventv1.SignInType_SIGN_IN_TYPE_NON_INTERACTIVE},
 	"serviceprincipalsigninlogs":   {"ServicePrincipalSignInLogs", KindSignIn, eventv1.SignInType_SIGN_IN_TYPE_SERVICE_PRINCIPAL},
@@ -81,7 +81,7 @@ var signInCategories = [...]string{
 }
 
 // lookUp finds a category in the table.
-func lookUp(name string) (category, bool) {
+func lookUp(name string) (categoryRow, bool) {
 	var buf [maxKey]byte
 	c, ok := categories[string(foldKey(name, &buf))]
 	return c, ok

@@ -32,9 +32,12 @@ type record struct {
 	flat        bool
 
 	category string
-	row      category
-	kind     string
-	tenant   string
+	// row is the category's row in the table, with an empty name if it is in none.
+	row categoryRow
+	// unnamed says that the record tells no category.
+	unnamed bool
+	kind    string
+	tenant  string
 
 	// What the payload tells beside its typed fields.
 	id          string
@@ -125,19 +128,19 @@ func (r *record) toPayload() { r.s, r.i = r.payloadText, r.payloadAt }
 // findKind decides the kind by the category, and for categories that are not in the table by what the
 // record looks like: pipelines overwrite the category of audits with the audit's own.
 func (r *record) findKind(category string) {
-	r.category = category
+	r.category, r.unnamed = category, category == ""
 	if row, ok := lookUp(category); ok {
 		r.row, r.kind = row, row.kind
 		return
 	}
-	r.row.signIn, r.row.name = 0, ""
-	if kind := r.shape(); kind != "" {
+	r.row = categoryRow{}
+	if kind := r.shape(category == ""); kind != "" {
 		r.kind = kind
 		r.notes.add(noteKindFromShape)
 	} else {
 		r.kind = snakeCase(category)
 	}
-	if r.category == "" {
+	if r.unnamed {
 		r.category = kindCategories[r.kind]
 	}
 	if r.category == "" {
@@ -278,18 +281,18 @@ func (r *record) occurred() instant {
 	return t
 }
 
-// sourceID returns what the event id derives from. Records whose id names an object, not a fact, are a
-// state of that object: each state is a fact of its own, named by id and time. So are the records of
-// categories without a model, because nobody knows yet what their id names.
+// sourceID returns what the event id derives from. A risky user's id names the user, not the fact: each
+// state is a fact of its own, named by id and time. Of categories without a model nobody knows what
+// their id names; empty leaves it to the record's bytes, so that no two records can be taken for one.
 func (r *record) sourceID(occurred instant) string {
-	if r.id == "" {
-		return ""
-	}
 	switch r.kind {
 	case KindSignIn, KindAudit, KindCustomSecurityAttributeAudit, KindProvisioning,
 		KindRiskDetection, KindServicePrincipalRiskDetection:
 		return r.id
-	default:
-		return r.id + "@" + strconv.FormatInt(occurred.milliseconds(), 10)
+	case KindRiskyUser, KindRiskyServicePrincipal:
+		if r.id != "" {
+			return r.id + "@" + strconv.FormatInt(occurred.milliseconds(), 10)
+		}
 	}
+	return ""
 }

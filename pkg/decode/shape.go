@@ -26,8 +26,9 @@ func (n *signs) count(key []byte) {
 }
 
 // shape tells a record's kind by its members, empty if they do not. Two signs decide, so that a name
-// that another service uses by chance does not. Only kinds whose ids name facts, and risky users.
-func (r *record) shape() string {
+// that another service uses by chance does not. A named category is only overruled for sign-ins and
+// audits; others get their own kind from the first day on.
+func (r *record) shape(unnamed bool) string {
 	var n signs
 	r.toPayload()
 	r.object(func(key []byte) {
@@ -35,16 +36,20 @@ func (r *record) shape() string {
 		r.skip()
 	})
 	const enough = 2
+	isRisk := n.riskDetection >= enough
+	isProvisioning := n.provisioning >= enough
 	switch {
-	case n.riskDetection >= enough:
+	case isRisk && unnamed:
 		return KindRiskDetection
-	case n.provisioning >= enough:
+	case isProvisioning && unnamed:
 		return KindProvisioning
+	case isRisk || isProvisioning:
+		return ""
 	case n.audit >= enough:
 		return KindAudit
 	case n.signIn >= enough, n.signIn > 0 && strings.EqualFold(r.outer(envOperation), "Sign-in activity"):
 		return KindSignIn
-	case n.riskyUser >= enough && n.signIn == 0:
+	case n.riskyUser >= enough && unnamed:
 		return KindRiskyUser
 	default:
 		return ""

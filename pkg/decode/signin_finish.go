@@ -74,7 +74,7 @@ func (r *record) finishType(s *eventv1.SignIn) {
 			s.Type = eventv1.SignInType_SIGN_IN_TYPE_INTERACTIVE
 		}
 	}
-	if r.source == eventv1.Source_SOURCE_GRAPH && (r.row.name == "" || s.GetType() != r.row.signIn) {
+	if r.unnamed || r.source == eventv1.Source_SOURCE_GRAPH && s.GetType() != r.row.signIn {
 		r.category = signInCategories[s.GetType()]
 	}
 	if len(s.GetEventTypes()) > 0 {

@@ -58,7 +58,7 @@ func (r *record) graphKind(asked string) {
 			name = row.kind
 		}
 	}
-	r.row, r.kind, r.category = row, row.kind, name
+	r.row, r.kind, r.category, r.unnamed = row, row.kind, name, false
 }
 
 // finish builds the event and lets go of the record.
