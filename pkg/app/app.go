@@ -44,6 +44,9 @@ type Service[C any] struct {
 	// runs several services. By default it is all of C under Name. With a list of its own
 	// a program knows every section there may be, so any other in the file is an error.
 	Sections func(*C) []config.Section
+	// Prepare, if set, completes the config before the program runs, with what its first start makes:
+	// such as the token of the admin server.
+	Prepare func(C, *Config) error
 	// Flags are flags beside those every program has.
 	Flags []Flag
 }

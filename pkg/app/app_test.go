@@ -276,3 +276,27 @@ func TestSettingsOfATestAreComplete(t *testing.T) {
 	require.Positive(t, set.Drain)
 	set.Logger.Debug("shown with the test")
 }
+
+func TestPrepareCompletesTheConfig(t *testing.T) {
+	p := newProgram(nil)
+	p.service.Prepare = func(c demoConfig, program *app.Config) error {
+		require.Equal(t, "hello", c.Greeting)
+		program.Admin.Token = config.NewSecret("made-at-first-start")
+		return nil
+	}
+	p.start(t.Context())
+	base := p.adminURL(t)
+	require.Equal(t, "ok\n", get(t, base+"/healthz", ""))
+	require.Equal(t, "a bearer token is needed\n", get(t, base+"/metrics", ""))
+	require.Contains(t, get(t, base+"/metrics", "Bearer made-at-first-start"), "go_goroutines")
+	p.signals <- syscall.SIGTERM
+	require.Equal(t, app.ExitClean, <-p.exit)
+}
+
+func TestPrepareThatFailsStartsNothing(t *testing.T) {
+	p := newProgram(nil)
+	p.service.Prepare = func(demoConfig, *app.Config) error { return errors.New("no room") }
+	require.Equal(t, app.ExitUsage, p.run(t.Context()))
+	require.Contains(t, p.stderr.String(), "preparing to run: no room")
+	require.NotContains(t, p.stderr.String(), "started")
+}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -17,6 +18,11 @@ var errInterrupted = errors.New("stopped by a second signal")
 // run builds and runs the service until it ends or is asked to stop. It logs everything about
 // that; the error is for the exit code.
 func run[C any](ctx context.Context, p Process, s Service[C], l *loaded[C]) error {
+	if s.Prepare != nil {
+		if err := s.Prepare(l.own, &l.app); err != nil {
+			return UsageError{fmt.Errorf("preparing to run: %w", err)}
+		}
+	}
 	registry := telemetry.NewRegistry()
 	set := Settings{
 		Logger:   telemetry.NewLogger(p.Stderr, l.app.Log),

@@ -1,9 +1,14 @@
 package entraflow
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 )
 
@@ -31,6 +36,7 @@ func upCommand(p app.Process) *cobra.Command {
 		Name: "entraflow", Short: "run everything in one process", Long: upHelp,
 		Default:  DefaultConfig,
 		Sections: (*Config).Sections,
+		Prepare:  prepare,
 		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
 			return New(c, Settings{Settings: set, Stdout: p.Stdout})
 		},
@@ -48,4 +54,17 @@ func upCommand(p app.Process) *cobra.Command {
 	})
 	cmd.Use = "up"
 	return cmd
+}
+
+// prepare makes the data directory and closes the admin server to who does not know its token.
+func prepare(c Config, program *app.Config) error {
+	if err := os.MkdirAll(c.credentials(), ownerOnly); err != nil {
+		return fmt.Errorf("making data directory: %w", err)
+	}
+	if !program.Admin.Token.IsZero() {
+		return nil
+	}
+	token, err := grpcserver.EnsureToken(filepath.Join(c.credentials(), "admin.token"))
+	program.Admin.Token = token
+	return err
 }

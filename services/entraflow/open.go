@@ -21,6 +21,9 @@ import (
 	"github.com/entraflow/entraflow/services/streamer"
 )
 
+// ownerOnly is the mode of the data directory and its credentials.
+const ownerOnly = 0o700
+
 const (
 	eventStream = eventv1.EventStream
 	deadStream  = eventv1.DeadLetterStream
@@ -35,7 +38,7 @@ const (
 
 // open makes the data directory and opens the stores.
 func (e *Entraflow) open(ctx context.Context) (_ *opened, err error) {
-	if err := os.MkdirAll(e.cfg.credentials(), 0o700); err != nil {
+	if err := os.MkdirAll(e.cfg.credentials(), ownerOnly); err != nil {
 		return nil, fmt.Errorf("making data directory: %w", err)
 	}
 	o := &opened{}
