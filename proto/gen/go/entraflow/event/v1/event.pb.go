@@ -96,11 +96,13 @@ type Event struct {
 	Kind string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
 	// source says by which way the record came. Always present.
 	Source Source `protobuf:"varint,5,opt,name=source,proto3,enum=entraflow.event.v1.Source" json:"source,omitempty"`
-	// source_id is the id that the source gave the record (Graph `id`, Event Hub `properties.id`).
-	// Empty: the source gave none, and id derives from the record's bytes.
+	// source_id is the id that the source gave the record (Graph `id`, Event Hub `properties.id`); of a
+	// risky user or service principal its id, "@" and riskLastUpdatedDateTime in milliseconds since 1970,
+	// for each state is a fact. Empty: the source gave none or it is a category without a model, and id
+	// derives from the record's bytes.
 	SourceId string `protobuf:"bytes,6,opt,name=source_id,json=sourceId,proto3" json:"source_id,omitempty"`
-	// category is the diagnostic category as the source wrote it ("SignInLogs"); for Graph the
-	// category of the same records. Always present.
+	// category is the diagnostic category as the source wrote it ("SignInLogs"); for Graph, and for
+	// records that name none, the category of the same records. Always present.
 	Category string `protobuf:"bytes,7,opt,name=category,proto3" json:"category,omitempty"`
 	// occurred_at is when the fact happened (createdDateTime, activityDateTime, detectedDateTime,
 	// riskLastUpdatedDateTime; else the envelope's `time`), cut to milliseconds. It never changes for
@@ -116,8 +118,10 @@ type Event struct {
 	Raw []byte `protobuf:"bytes,11,opt,name=raw,proto3" json:"raw,omitempty"`
 	// raw_blob is where the record's bytes are if they were too large for a message. Absent: in raw.
 	RawBlob *BlobReference `protobuf:"bytes,12,opt,name=raw_blob,json=rawBlob,proto3" json:"raw_blob,omitempty"`
-	// notes are remarks of the decoder a person may want to see ("json_repaired",
-	// "occurred_at_from_envelope"). Usually empty.
+	// notes are remarks of the decoder a person may want to see: "json_repaired", "text_replaced",
+	// "occurred_at_from_envelope", "kind_from_shape", "tenant_from_resource_id", "tenant_from_properties",
+	// "tenant_from_integration", "address_unreadable", "embedded_json_unreadable", "properties_missing",
+	// "time_unreadable". Usually empty.
 	Notes []string `protobuf:"bytes,13,rep,name=notes,proto3" json:"notes,omitempty"`
 	// payload is the record's model. Always set.
 	//
@@ -540,7 +544,8 @@ type DeadLetter struct {
 	// integration is the connection that delivered it. Empty: not from outside.
 	Integration string `protobuf:"bytes,5,opt,name=integration,proto3" json:"integration,omitempty"`
 	// reason is the cause as a fixed token: "unreadable_json", "tenant_missing", "tenant_mismatch",
-	// "time_missing", "payload_invalid", "too_many_attempts", "row_refused".
+	// "time_missing", "payload_invalid", "too_many_records", "change_notification", "too_many_attempts",
+	// "row_refused".
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// detail says the same to a person and names what to do. It holds no part of the record.
 	Detail string `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`

@@ -184,7 +184,7 @@ type SignIn struct {
 	PrivateLinkResourceId string `protobuf:"bytes,57,opt,name=private_link_resource_id,json=privateLinkResourceId,proto3" json:"private_link_resource_id,omitempty"`
 	// error_code is status.errorCode: 0 is success, else an AADSTS number. Absent: not given.
 	ErrorCode *int64 `protobuf:"varint,60,opt,name=error_code,json=errorCode,proto3,oneof" json:"error_code,omitempty"`
-	// failure_reason is status.failureReason.
+	// failure_reason is status.failureReason. Empty, too, for "Other." of a success, which only Graph writes.
 	FailureReason string `protobuf:"bytes,61,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
 	// additional_details is status.additionalDetails.
 	AdditionalDetails string `protobuf:"bytes,62,opt,name=additional_details,json=additionalDetails,proto3" json:"additional_details,omitempty"`
@@ -895,9 +895,10 @@ type Device struct {
 	OperatingSystem string `protobuf:"bytes,3,opt,name=operating_system,json=operatingSystem,proto3" json:"operating_system,omitempty"`
 	// browser is name and version ("Edge 80.0.361").
 	Browser string `protobuf:"bytes,4,opt,name=browser,proto3" json:"browser,omitempty"`
-	// is_compliant says whether Intune found it compliant. Absent: not given (Event Hubs omit false).
+	// is_compliant is true if Intune found it compliant. Absent: false, or not given; Event Hubs omit
+	// false, so the two cannot be told apart.
 	IsCompliant *bool `protobuf:"varint,5,opt,name=is_compliant,json=isCompliant,proto3,oneof" json:"is_compliant,omitempty"`
-	// is_managed says whether it is managed. Absent: not given (Event Hubs omit false).
+	// is_managed is true if it is managed. Absent: false, or not given, as with is_compliant.
 	IsManaged *bool `protobuf:"varint,6,opt,name=is_managed,json=isManaged,proto3,oneof" json:"is_managed,omitempty"`
 	// trust_type is "Azure AD registered", "Azure AD joined", "Hybrid Azure AD joined".
 	TrustType     string `protobuf:"bytes,7,opt,name=trust_type,json=trustType,proto3" json:"trust_type,omitempty"`
@@ -993,9 +994,9 @@ type Location struct {
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// country is the ISO 3166-1 alpha-2 code, upper-case (countryOrRegion), else as written.
 	Country string `protobuf:"bytes,3,opt,name=country,proto3" json:"country,omitempty"`
-	// latitude in degrees. Absent: not given.
+	// latitude in degrees. Absent: not given, or 0 together with the longitude.
 	Latitude *float64 `protobuf:"fixed64,4,opt,name=latitude,proto3,oneof" json:"latitude,omitempty"`
-	// longitude in degrees. Absent: not given.
+	// longitude in degrees. Absent: not given, or 0 together with the latitude.
 	Longitude     *float64 `protobuf:"fixed64,5,opt,name=longitude,proto3,oneof" json:"longitude,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1134,7 +1135,9 @@ type ConditionalAccessPolicy struct {
 	EnforcedGrantControls []string `protobuf:"bytes,4,rep,name=enforced_grant_controls,json=enforcedGrantControls,proto3" json:"enforced_grant_controls,omitempty"`
 	// enforced_session_controls are the session controls ("SignInFrequency").
 	EnforcedSessionControls []string `protobuf:"bytes,5,rep,name=enforced_session_controls,json=enforcedSessionControls,proto3" json:"enforced_session_controls,omitempty"`
-	// conditions_satisfied is a list of names (Graph) or a bit mask as digits (Event Hubs), as written.
+	// conditions_satisfied are the names of Graph's conditionalAccessConditions in the order of their
+	// bits, with commas ("application,users", "none"), also where an Event Hub writes a bit mask. A mask
+	// with a bit that has no name is in digits, a list with an unknown name as written. Empty: not given.
 	ConditionsSatisfied string `protobuf:"bytes,6,opt,name=conditions_satisfied,json=conditionsSatisfied,proto3" json:"conditions_satisfied,omitempty"`
 	// conditions_not_satisfied likewise.
 	ConditionsNotSatisfied string `protobuf:"bytes,7,opt,name=conditions_not_satisfied,json=conditionsNotSatisfied,proto3" json:"conditions_not_satisfied,omitempty"`
