@@ -133,6 +133,9 @@ func (c *Conn) JetStream() jetstream.JetStream { return c.js }
 // NATS returns the connection itself, for subscriptions without JetStream and NATS micro.
 func (c *Conn) NATS() *nats.Conn { return c.nats }
 
+// Service is the name of the service that connected.
+func (c *Conn) Service() string { return c.set.Service }
+
 // Close sends what is buffered, closes the connection and waits until its callbacks are done.
 func (c *Conn) Close() {
 	if c.nats.IsConnected() {

@@ -101,13 +101,20 @@ func (c *Consumer) consume(
 ) error {
 	drain, cancel := lifecycle.Draining(ctx)
 	defer cancel()
+	ackWait, err := c.ackWait(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("consuming %s: %w", c.stream.Name, err)
+	}
 	publisher, err := NewPublisher(c.conn)
 	if err != nil {
-		return err
+		return fmt.Errorf("consuming %s: %w", c.stream.Name, err)
 	}
 	s := &session{
 		Consumer: c,
-		held:     newHeld(c.conn.nats, c.durable.AckWait),
+		held:     newHeld(c.conn.nats, ackWait),
 		letters:  NewDeadLetters(c.conn, publisher),
 	}
 	s.puller = newPuller(c, messages, int(bytes), s.held)
@@ -127,11 +134,27 @@ func (c *Consumer) consume(
 	closeErr := publisher.Close(drain)
 	stopBeating()
 	beating.Wait()
-	flushErr := c.conn.nats.FlushWithContext(drain) // acknowledgements are buffered
-	if err := errors.Join(pullErr, closeErr, flushErr); err != nil {
+	flush, cancelFlush := context.WithTimeout(drain, requestTimeout)
+	defer cancelFlush()
+	_ = c.conn.nats.FlushWithContext(flush) // acknowledgements are buffered; a lost one is no loss
+	if err := errors.Join(pullErr, closeErr); err != nil {
 		return fmt.Errorf("consuming %s: %w", c.stream.Name, err)
 	}
 	return nil
+}
+
+// ackWait asks the server, which may have been told otherwise than the table says, until it answers.
+func (c *Consumer) ackWait(ctx context.Context) (time.Duration, error) {
+	for {
+		consumer, err := c.conn.js.Consumer(ctx, c.stream.Name, c.durable.Name)
+		if err == nil {
+			return consumer.CachedInfo().Config.AckWait, nil
+		}
+		if ctx.Err() != nil || c.conn.nats.IsClosed() {
+			return 0, err
+		}
+		pause(ctx, pullRetry)
+	}
 }
 
 // work handles one delivery after the other until the queue is closed.

@@ -54,53 +54,61 @@ func attributesOf(m Message) attributes {
 }
 
 // headerSet is the header of a message in flight. It keeps its map and slices from one message to
-// the next, since a message has ten of them.
-type headerSet struct{ header nats.Header }
+// the next: a message has ten of them. The slices of those that every message has are found without the map.
+type headerSet struct {
+	header                                nats.Header
+	kind, id, source, subject, time, once []string
+	foreign                               bool // header has more or less than reset gives it
+}
+
+func newHeaderSet() headerSet {
+	values := make([]string, 6)
+	h := headerSet{
+		kind: values[0:1:1], id: values[1:2:2], source: values[2:3:3],
+		subject: values[3:4:4], time: values[4:5:5], once: values[5:6:6],
+	}
+	h.reset()
+	return h
+}
+
+// reset makes it the header of our own messages.
+func (h *headerSet) reset() {
+	h.header = nats.Header{
+		HeaderSpecVersion: {specVersion}, HeaderContentType: {ContentType}, HeaderType: h.kind, HeaderID: h.id,
+		HeaderSource: h.source, HeaderSubject: h.subject, HeaderTime: h.time, jetstream.MsgIDHeader: h.once,
+	}
+}
 
 func (h *headerSet) fill(ctx context.Context, m Message, o PublishOptions) {
+	if h.foreign {
+		h.reset()
+	}
 	a := attributesOf(m)
-	h.set(HeaderSpecVersion, specVersion)
-	h.set(HeaderContentType, ContentType)
-	h.set(HeaderType, string(m.ProtoReflect().Descriptor().FullName()))
-	h.set(HeaderID, a.id)
-	h.set(HeaderSource, a.source)
-	h.set(HeaderSubject, a.subject)
-	h.set(HeaderTime, formatTime(a.time))
-	h.set(jetstream.MsgIDHeader, o.MessageID)
-	h.set(jetstream.ExpectedLastSubjSeqHeader, "")
+	h.kind[0], h.id[0], h.source[0] = string(m.ProtoReflect().Descriptor().FullName()), a.id, a.source
+	h.subject[0], h.time[0] = a.subject, formatTime(a.time)
+	h.once[0] = o.MessageID
+	traced := trace.SpanContextFromContext(ctx).IsValid()
+	h.foreign = o.MessageID == "" || o.ExpectedLastSubjectSequence != nil || traced
+	if o.MessageID == "" {
+		delete(h.header, jetstream.MsgIDHeader)
+	}
 	if o.ExpectedLastSubjectSequence != nil {
 		h.set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(*o.ExpectedLastSubjectSequence, 10))
 	}
-	h.set(headerTraceParent, "")
-	h.set(headerTraceState, "")
-	if trace.SpanContextFromContext(ctx).IsValid() {
+	if traced {
 		telemetry.Inject(ctx, h.set)
 	}
 }
 
 // replace makes the header one that was stored before.
 func (h *headerSet) replace(header map[string]string) {
-	clear(h.header)
+	h.header, h.foreign = make(nats.Header, len(header)), true
 	for key, value := range header {
 		h.set(key, value)
 	}
 }
 
-// set sets a header, or removes it if the value is empty.
-func (h *headerSet) set(key, value string) {
-	if value == "" {
-		delete(h.header, key)
-		return
-	}
-	if values, ok := h.header[key]; ok {
-		values[0] = value
-		return
-	}
-	if h.header == nil {
-		h.header = make(nats.Header, 12)
-	}
-	h.header[key] = []string{value}
-}
+func (h *headerSet) set(key, value string) { h.header[key] = []string{value} }
 
 func formatTime(t *timestamppb.Timestamp) string {
 	if t == nil {

@@ -94,6 +94,7 @@ func NewPublisher(conn *Conn) (*Publisher, error) {
 	close(p.idle)
 	for i := range p.slots {
 		p.slots[i].index = uint32(i) //nolint:gosec // MaxInFlight is far below
+		p.slots[i].headers = newHeaderSet()
 		p.free = append(p.free, p.slots[i].index)
 	}
 	sub, err := conn.nats.Subscribe(p.prefix+"*", p.answered)
@@ -114,21 +115,44 @@ func NewPublisher(conn *Conn) (*Publisher, error) {
 // though it may be: if ctx ends first nobody knows. If m is an Event or DeadLetter too large for a
 // message, its raw bytes move to the object store and m is changed to refer to them.
 func (p *Publisher) Publish(ctx context.Context, m Message, o PublishOptions) (Ack, error) {
-	type result struct {
-		ack Ack
-		err error
-	}
-	results := make(chan result, 1)
-	err := p.PublishAsync(ctx, m, o, func(ack Ack, err error) { results <- result{ack, err} })
-	if err != nil {
+	r := make(results, 1)
+	if err := p.PublishAsync(ctx, m, o, r.done); err != nil {
 		return Ack{}, err
 	}
+	return r.wait(ctx, m.BusStream())
+}
+
+// results carries the only result of a publication to whoever waits for it.
+type results chan result
+
+type result struct {
+	ack Ack
+	err error
+}
+
+func (r results) done(ack Ack, err error) { r <- result{ack, err} }
+
+func (r results) wait(ctx context.Context, stream string) (Ack, error) {
 	select {
-	case r := <-results:
-		return r.ack, r.err
+	case result := <-r:
+		return result.ack, result.err
 	case <-ctx.Done():
-		return Ack{}, fmt.Errorf("publishing to %s: %w", m.BusStream(), context.Cause(ctx))
+		return Ack{}, fmt.Errorf("publishing to %s: %w", stream, context.Cause(ctx))
 	}
+}
+
+// publishStored publishes bytes that were a message before.
+func (p *Publisher) publishStored(ctx context.Context, stream, subject string, headers map[string]string, data []byte) error {
+	s, err := p.take(ctx, int64(len(data)))
+	if err != nil {
+		return fmt.Errorf("publishing to %s: %w", stream, err)
+	}
+	s.stream, s.subject, s.data = stream, subject, append(s.data[:0], data...)
+	s.headers.replace(headers)
+	r := make(results, 1)
+	p.start(s, ctx.Done(), r.done)
+	_, err = r.wait(ctx, stream)
+	return err
 }
 
 // PublishAsync waits until there is room for m, sends it and returns; m may be reused then. If it

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/bustest"
+	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
@@ -54,4 +56,9 @@ func BenchmarkPublish(b *testing.B) {
 	}
 	require.NoError(b, publisher.Wait(context.Background()))
 	require.Zero(b, failed.Load())
+}
+
+// listen makes a server listen where another one did.
+func listen(url string) func(*natsserver.Config) {
+	return func(c *natsserver.Config) { c.Listen = strings.TrimPrefix(url, "nats://") }
 }

@@ -102,7 +102,7 @@ const (
 func Streams() []Stream {
 	sink := Durable{
 		Name: UserSink, Required: true, Trims: true,
-		AckWait: 60 * time.Second, MaxDeliver: 6, MaxAckPending: 100_000,
+		AckWait: 20 * time.Second, MaxDeliver: 6, MaxAckPending: 100_000,
 		BackOff: []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, 60 * time.Second},
 	}
 	streams := []Stream{
