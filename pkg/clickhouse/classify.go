@@ -7,6 +7,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 )
 
+// ErrBadValue marks an error of a value that the client cannot put into its column.
+var ErrBadValue = errors.New("value does not fit its column")
+
 // Fault says who is to blame for an error, and so what helps.
 type Fault int
 

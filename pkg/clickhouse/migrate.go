@@ -40,10 +40,10 @@ type MigrateOptions struct {
 //
 // NNNN_name.sql runs once, in the order of the numbers, and must never change after: its checksum is
 // kept in the table schema_migrations. repeat_name.sql runs after those whenever its rendered text
-// differs from the one that ran last, which is how settings such as a TTL take effect. Files hold
-// statements that end with semicolons and are text/templates of Schema. ClickHouse has no
-// transactions around them: one that fails is run again from its first statement, so each statement
-// must bear that (IF NOT EXISTS).
+// differs from the one that ran last, which is how a changed setting such as a TTL takes effect. Files
+// hold statements that end with semicolons and are text/templates with the functions of Schema.
+// ClickHouse has no transactions: a migration that fails is run again from its first statement, so
+// each statement must bear that (IF NOT EXISTS).
 //
 // It returns ErrChangedMigration or ErrMigrationOrder before anything is run. Migrations that the
 // store has and folder lacks are those of a newer release and no error.

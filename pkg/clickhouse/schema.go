@@ -14,67 +14,76 @@ import (
 )
 
 // Schema is what migrations are rendered with. The same files make plain tables on a single server and
-// replicated, distributed ones on a cluster:
+// replicated ones under a distributed table on a cluster, by these functions:
 //
-//	CREATE TABLE IF NOT EXISTS {{ .Local "signins" }} {{ .OnCluster }} (…)
-//	ENGINE = {{ .Engine "ReplacingMergeTree" "version" }}
-//	PARTITION BY toYYYYMM(occurred_at) ORDER BY (tenant_id, occurred_at, id);
-//	{{ .Distributed "signins" "cityHash64(tenant_id, id)" }}
+//	{{local "t"}}                   name of the table that holds the rows of one server
+//	{{on_cluster}}                  " ON CLUSTER c", or nothing
+//	{{replacing "t" "version"}}     ReplacingMergeTree(version), replicated on a cluster
+//	{{engine "t" "MergeTree"}}      any MergeTree engine, with its arguments
+//	{{distributed "t" "key"}}       statement that makes the table over all shards, or nothing
+//	{{setting "name"}}              one of Settings; one that is not set is an error
 //
-// Statements other than CREATE TABLE name the table as it is read and written: signins.
+// Every version of a row must give the same key to distributed, or FINAL finds them on different
+// shards.
 type Schema struct {
 	// Database holds the tables.
 	Database string
 	// Cluster is the cluster's name; empty for a single server.
 	Cluster string
-	// Vars are settings of the schema, such as days of a TTL: {{ .Var "events_days" }}.
-	Vars map[string]string
+	// Settings are settings of the schema, such as the days of a TTL.
+	Settings map[string]string
 }
 
 // Schema returns the schema of the store with the given settings.
-func (s *Store) Schema(vars map[string]string) Schema {
-	return Schema{Database: s.cfg.Database, Cluster: s.cfg.Cluster, Vars: vars}
+func (s *Store) Schema(settings map[string]string) Schema {
+	return Schema{Database: s.cfg.Database, Cluster: s.cfg.Cluster, Settings: settings}
 }
 
-// Local returns the name of the table that holds the rows on one server.
-func (s Schema) Local(table string) string {
+func (s Schema) functions() template.FuncMap {
+	return template.FuncMap{
+		"local":       s.local,
+		"on_cluster":  s.onCluster,
+		"engine":      s.engine,
+		"replacing":   func(table, version string) string { return s.engine(table, "ReplacingMergeTree", version) },
+		"distributed": s.distributed,
+		"setting":     s.setting,
+	}
+}
+
+func (s Schema) local(table string) string {
 	if s.Cluster == "" {
 		return quoteName(table)
 	}
 	return quoteName(table + "_local")
 }
 
-// OnCluster returns the clause that makes a statement run on every server, or nothing.
-func (s Schema) OnCluster() string {
+func (s Schema) onCluster() string {
 	if s.Cluster == "" {
 		return ""
 	}
-	return "ON CLUSTER " + quoteName(s.Cluster)
+	return " ON CLUSTER " + quoteName(s.Cluster)
 }
 
-// Engine returns a MergeTree engine with its arguments, replicated on a cluster.
-func (s Schema) Engine(family string, arguments ...string) string {
+func (s Schema) engine(table, family string, arguments ...string) string {
 	if s.Cluster != "" {
 		family = "Replicated" + family
-		arguments = append([]string{"'/clickhouse/tables/{shard}/{database}/{table}'", "'{replica}'"}, arguments...)
+		path := "'/clickhouse/tables/{shard}/" + s.Database + "/" + table + "'"
+		arguments = append([]string{path, "'{replica}'"}, arguments...)
 	}
 	return family + "(" + strings.Join(arguments, ", ") + ")"
 }
 
-// Distributed returns the statement that makes the table over all shards, or nothing on a single
-// server. Every version of a row must give the same key, or FINAL finds them on different shards.
-func (s Schema) Distributed(table, key string) string {
+func (s Schema) distributed(table, key string) string {
 	if s.Cluster == "" {
 		return ""
 	}
-	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s %s AS %s ENGINE = Distributed(%s, %s, %s, %s);",
-		quoteName(table), s.OnCluster(), s.Local(table),
-		quoteName(s.Cluster), quoteName(s.Database), s.Local(table), key)
+	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s AS %s ENGINE = Distributed(%s, %s, %s, %s);",
+		quoteName(table), s.onCluster(), s.local(table),
+		quoteName(s.Cluster), quoteName(s.Database), s.local(table), key)
 }
 
-// Var returns a setting. One that is not set is an error.
-func (s Schema) Var(name string) (string, error) {
-	value, ok := s.Vars[name]
+func (s Schema) setting(name string) (string, error) {
+	value, ok := s.Settings[name]
 	if !ok {
 		return "", fmt.Errorf("schema setting %s is not set", name)
 	}
@@ -85,9 +94,9 @@ func (s Schema) Var(name string) (string, error) {
 func (s Schema) historyTable() string {
 	engine := "MergeTree"
 	if s.Cluster != "" {
-		engine = "ReplicatedMergeTree('/clickhouse/tables/all/{database}/{table}', '{shard}-{replica}')"
+		engine = "ReplicatedMergeTree('/clickhouse/tables/all/" + s.Database + "/" + historyTable + "', '{shard}-{replica}')"
 	}
-	return "CREATE TABLE IF NOT EXISTS " + historyTable + " " + s.OnCluster() + ` (
+	return "CREATE TABLE IF NOT EXISTS " + historyTable + s.onCluster() + ` (
 	name String COMMENT 'file name of the migration',
 	checksum String COMMENT 'SHA-256 of its text, or of its rendered text if it repeats',
 	applied_at DateTime64(3, 'UTC')
@@ -142,12 +151,12 @@ func newMigration(name, text string, schema Schema) (migration, error) {
 	if err != nil {
 		return migration{}, err
 	}
-	parsed, err := template.New(name).Option("missingkey=error").Parse(text)
+	parsed, err := template.New(name).Funcs(schema.functions()).Parse(text)
 	if err != nil {
 		return migration{}, fmt.Errorf("parsing migration: %w", err)
 	}
 	var sql bytes.Buffer
-	if err := parsed.Execute(&sql, schema); err != nil {
+	if err := parsed.Execute(&sql, nil); err != nil {
 		return migration{}, fmt.Errorf("rendering migration: %w", err)
 	}
 	m := migration{number: number, name: name, checksum: checksumOf(text), sql: sql.String()}
@@ -169,4 +178,8 @@ func parseName(name string) (number int, repeats bool, err error) {
 		return 0, false, fmt.Errorf("%w: %s", errMigrationName, name)
 	}
 	return number, false, nil
+}
+
+func quoteName(name string) string {
+	return "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(name) + "`"
 }

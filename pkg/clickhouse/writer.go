@@ -85,8 +85,8 @@ type batch[T any] struct {
 	timer *time.Timer
 }
 
-// NewWriter returns a writer that stores with insert, such as an Inserter's, and tells done about every
-// batch. done is called from Inserts goroutines at a time, must not keep Batch.Rows, and holds up an
+// NewWriter returns a writer that stores with insert, such as that of a tables.Inserter, and tells done
+// about every batch. done is called from Inserts goroutines at a time, must not keep Batch.Rows, and holds up an
 // inserter while it runs. Nothing happens before Run.
 func NewWriter[T any](cfg BatchConfig, insert func(context.Context, []T) error, done func(context.Context, Batch[T])) (*Writer[T], error) {
 	if err := cfg.Validate(); err != nil {

@@ -1,0 +1,4 @@
+package clickhouse
+
+// CodesInSource lets the tests with an engine check the names of codes.
+var CodesInSource = codesInSource
