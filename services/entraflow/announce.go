@@ -9,20 +9,29 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 )
 
+func addressesOf(o *opened, s *services) Addresses {
+	a := Addresses{Gateway: s.gateway.Addr().String(), NATS: o.nats.URL()}
+	if address := s.http.addr(); address != nil {
+		a.ClickHouse = "http://" + address.String()
+	}
+	return a
+}
+
 // announce prints where everything listens and the first steps.
-func (e *Entraflow) announce(o *opened, s *services) error {
+func (e *Entraflow) announce(s *services) error {
 	var b strings.Builder
+	at := e.addresses
 	credentials := e.cfg.credentials()
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&b, "\nEntraflow %s is up. Data and credentials are in %s.\n\n", e.set.Version, e.cfg.DataDir)
-	line("gRPC", "%s   token: %s", s.gateway.Addr(), filepath.Join(credentials, "gateway.token"))
-	if url := o.nats.URL(); url != "" {
-		line("NATS", "%s   user reader, password: %s", url, natsserver.PasswordFile(credentials, "reader"))
+	line("gRPC", "%s   token: %s", at.Gateway, filepath.Join(credentials, "gateway.token"))
+	if at.NATS != "" {
+		line("NATS", "%s   user reader, password: %s", at.NATS, natsserver.PasswordFile(credentials, "reader"))
 	}
-	if address := s.http.addr(); address != nil {
-		line("ClickHouse", "http://%s   user %s, password: %s", hostPort(address), clickhouseUser,
+	if at.ClickHouse != "" {
+		line("ClickHouse", "%s   user %s, password: %s", at.ClickHouse, clickhouseUser,
 			filepath.Join(credentials, "clickhouse.password"))
 	}
 	if s.simulator == nil && len(e.cfg.Streamer.Hubs) == 0 {
@@ -31,8 +40,8 @@ func (e *Entraflow) announce(o *opened, s *services) error {
 	}
 	if !e.cfg.Once {
 		fmt.Fprintf(&b, "\nTry:  entractl --server %s --token-file %s signins\n      entractl --server %s --token-file %s tail\n\n",
-			s.gateway.Addr(), filepath.Join(credentials, "gateway.token"),
-			s.gateway.Addr(), filepath.Join(credentials, "gateway.token"))
+			at.Gateway, filepath.Join(credentials, "gateway.token"),
+			at.Gateway, filepath.Join(credentials, "gateway.token"))
 	}
 	if _, err := fmt.Fprint(e.set.Stdout, b.String()); err != nil {
 		return fmt.Errorf("printing addresses: %w", err)

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,6 +40,14 @@ type Entraflow struct {
 	cfg   Config
 	set   Settings
 	ready chan struct{}
+	// addresses is set before ready is closed.
+	addresses Addresses
+}
+
+// Addresses are where a running product listens; empty where it does not.
+type Addresses struct {
+	// Gateway is host:port, NATS and ClickHouse are URLs.
+	Gateway, NATS, ClickHouse string
 }
 
 // New checks the config and builds the program. It opens nothing.
@@ -57,6 +64,9 @@ func (e *Entraflow) Name() string { return "entraflow" }
 
 // Ready is closed once every service is ready.
 func (e *Entraflow) Ready() <-chan struct{} { return e.ready }
+
+// Addresses returns where the product listens. It must not be called before Ready is closed.
+func (e *Entraflow) Addresses() Addresses { return e.addresses }
 
 // Run opens the stores, runs the services until ctx is done or, with Config.Once, until everything
 // replayed is stored, then stops them along the flow and closes the stores.
@@ -81,7 +91,8 @@ func (e *Entraflow) Run(ctx context.Context) (err error) {
 	case err := <-ended:
 		return err
 	}
-	if err := e.announce(o, services); err != nil {
+	e.addresses = addressesOf(o, services)
+	if err := e.announce(services); err != nil {
 		stop(nil)
 		return errors.Join(err, <-ended)
 	}
@@ -116,7 +127,6 @@ type opened struct {
 	nats     *natsserver.Server
 	operator *bus.Conn
 	store    *clickhouse.Store
-	http     *storeListener
 	closers  []func(context.Context) error
 }
 
@@ -183,6 +193,3 @@ func orDone(ctx context.Context, err error) error {
 	}
 	return err
 }
-
-// hostPort is the address without the scheme.
-func hostPort(address net.Addr) string { return address.String() }

@@ -1,0 +1,88 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	// What the programs are made of, so that a change there makes `go test` run these tests again.
+	_ "github.com/entraflow/entraflow/pkg/bus/natsserver"
+	_ "github.com/entraflow/entraflow/pkg/clickhouse/embedded"
+	_ "github.com/entraflow/entraflow/services/entraflow"
+)
+
+// programs is the folder of the programs under test.
+var programs string
+
+// sources are the programs under test, by package.
+var sources = []string{
+	"./pkg/clickhouse/cmd/clickhouse-embedded",
+	"./services/simulator/cmd/simulator",
+	"./services/streamer/cmd/streamer",
+	"./services/sink/cmd/sink",
+	"./services/entraflow/cmd/entraflow",
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv(natsChild) != "" {
+		if err := runNATS(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	var err error
+	if programs, err = build(os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "building the programs under test:", err)
+		os.Exit(1) //nolint:forbidigo // as TestMain must
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// build brings the programs up to date; that takes a second if they are. A lock keeps two test runs
+// from replacing each other's programs.
+func build(log io.Writer) (string, error) {
+	root, err := checkout()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(root, "build", "e2e")
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // programs are no secret
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(folder, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	command := exec.Command("go", append([]string{"build", "-trimpath", "-o", folder + "/"}, sources...)...)
+	command.Dir, command.Stdout, command.Stderr = root, log, log
+	return folder, command.Run()
+}
+
+// checkout finds the folder of go.work.
+func checkout() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no go.work above the working directory: %w", os.ErrNotExist)
+		}
+		dir = parent
+	}
+}

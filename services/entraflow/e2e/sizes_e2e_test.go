@@ -1,0 +1,29 @@
+//go:build e2e
+
+package e2e_test
+
+import "time"
+
+// Sizes for `make e2e`: what the product promises to stand.
+var sizes = struct {
+	crash   crashSize
+	faults  faultSize
+	outage  outageSize
+	flood   floodSize
+	restart restartSize
+}{
+	crash: crashSize{
+		records: 200_000, perMessage: 100, lasts: 180 * time.Second, freeze: 60 * time.Second,
+		streamerKills: 10, sinkKills: 10, natsKills: 2, storeKills: 2,
+	},
+	faults:  faultSize{perPartition: 5_000},
+	outage:  outageSize{away: 60 * time.Second, rate: 2_000, maxSinkRSS: 400 * mib, maxStreamerRSS: 300 * mib},
+	flood:   floodSize{stream: 64 * mib, send: 500 * mib, recordBytes: 1_100, maxStreamerRSS: 500 * mib, maxSinkRSS: 600 * mib},
+	restart: restartSize{records: 30_000, rate: 1_000, kills: 5},
+}
+
+// impatient is false: the services run as they are by default.
+const impatient = false
+
+// patience is how long what must happen may take.
+const patience = 5 * time.Minute

@@ -1,0 +1,29 @@
+//go:build !e2e
+
+package e2e_test
+
+import "time"
+
+// Sizes for `make test`: the same tests in seconds.
+var sizes = struct {
+	crash   crashSize
+	faults  faultSize
+	outage  outageSize
+	flood   floodSize
+	restart restartSize
+}{
+	crash: crashSize{
+		records: 6_000, perMessage: 20, lasts: 14 * time.Second, freeze: 4 * time.Second,
+		streamerKills: 2, sinkKills: 2, natsKills: 1, storeKills: 1,
+	},
+	faults:  faultSize{perPartition: 200},
+	outage:  outageSize{away: 4 * time.Second, rate: 300, maxSinkRSS: 400 * mib, maxStreamerRSS: 300 * mib},
+	flood:   floodSize{stream: 32 * mib, send: 60 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: 600 * mib},
+	restart: restartSize{records: 2_000, rate: 400, kills: 2},
+}
+
+// impatient makes services notice and retry sooner than they do by default.
+const impatient = true
+
+// patience is how long what must happen may take, with other tests beside it.
+const patience = 2 * time.Minute
