@@ -151,8 +151,8 @@ func (k *consumer) leave(l *link) {
 func (c *conn) pump(l *link) {
 	k := l.consumer
 	for {
-		for c.pumpOnce(l) {
-			if d := c.server.faults.delay(l.where); d > 0 && !k.pause(d, c.done) {
+		for more := true; more; more = c.pumpOnce(l) {
+			if d := c.server.faults.delay(l.where); d > 0 && c.mayPump(l) && !k.pause(d, c.done) {
 				return
 			}
 		}
@@ -164,6 +164,13 @@ func (c *conn) pump(l *link) {
 			return
 		}
 	}
+}
+
+// mayPump tells whether the link has credit and events waiting.
+func (c *conn) mayPump(l *link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !l.dead && l.credit > 0 && l.consumer.partition.log.Next() > l.consumer.next
 }
 
 // pause waits; it returns false if the link or the connection ended meanwhile.

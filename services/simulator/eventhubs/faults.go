@@ -27,7 +27,7 @@ const (
 	FaultRefuse FaultKind = "refuse"
 	// FaultReject rejects messages of matching producers (com.microsoft:server-busy unless set).
 	FaultReject FaultKind = "reject"
-	// FaultDelay holds back answers to matching producers, and pauses matching consumers after each group of events.
+	// FaultDelay holds back answers to matching producers, and each group of events for matching consumers.
 	FaultDelay FaultKind = "delay"
 )
 

@@ -44,6 +44,8 @@ type pipeServer struct {
 	hub *eventhubs.Hub
 	// wrap, if set, may change the server's end of each new connection.
 	wrap func(net.Conn) net.Conn
+	// retry are the options of clients; noRetry shows errors at once instead of after the SDK's back-off.
+	retry azeventhubs.RetryOptions
 }
 
 func newPipeServer(tb testing.TB, cfg eventhubs.Config, set eventhubs.Settings) *pipeServer {
@@ -53,7 +55,7 @@ func newPipeServer(tb testing.TB, cfg eventhubs.Config, set eventhubs.Settings) 
 	tb.Cleanup(s.Close)
 	hub, err := s.Hub("", "hub")
 	require.NoError(tb, err)
-	return &pipeServer{Server: s, tb: tb, hub: hub}
+	return &pipeServer{Server: s, tb: tb, hub: hub, retry: noRetry}
 }
 
 func (p *pipeServer) dial(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
@@ -67,13 +69,12 @@ func (p *pipeServer) dial(context.Context, azeventhubs.WebSocketConnParams) (net
 
 const connectionAll = "Endpoint=sb://sim.test;SharedAccessKeyName=all;SharedAccessKey=c2VjcmV0"
 
-// noRetry makes errors show at once instead of after the SDK's back-off.
 var noRetry = azeventhubs.RetryOptions{MaxRetries: -1}
 
 func (p *pipeServer) producer(connection string) *azeventhubs.ProducerClient {
 	p.tb.Helper()
 	c, err := azeventhubs.NewProducerClientFromConnectionString(connection, "hub",
-		&azeventhubs.ProducerClientOptions{NewWebSocketConn: p.dial, RetryOptions: noRetry})
+		&azeventhubs.ProducerClientOptions{NewWebSocketConn: p.dial, RetryOptions: p.retry})
 	require.NoError(p.tb, err)
 	p.tb.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c
@@ -82,7 +83,7 @@ func (p *pipeServer) producer(connection string) *azeventhubs.ProducerClient {
 func (p *pipeServer) consumer(connection string) *azeventhubs.ConsumerClient {
 	p.tb.Helper()
 	c, err := azeventhubs.NewConsumerClientFromConnectionString(connection, "hub", eventhubs.DefaultGroup,
-		&azeventhubs.ConsumerClientOptions{NewWebSocketConn: p.dial, RetryOptions: noRetry})
+		&azeventhubs.ConsumerClientOptions{NewWebSocketConn: p.dial, RetryOptions: p.retry})
 	require.NoError(p.tb, err)
 	p.tb.Cleanup(func() { _ = c.Close(context.Background()) })
 	return c

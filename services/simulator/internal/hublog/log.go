@@ -199,6 +199,13 @@ func (l *Log) begin() int64 {
 	return l.segments[0].first
 }
 
+// Next returns the sequence number that the next event will have.
+func (l *Log) Next() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
+}
+
 // Wake registers a channel that gets a value, if it has room, after each append. Call the returned function to stop.
 func (l *Log) Wake(c chan<- struct{}) (stop func()) {
 	l.mu.Lock()
