@@ -203,6 +203,7 @@ var graphFiles = []graphFile{
 }
 
 func TestCorpusOfGraphObjects(t *testing.T) {
+	corpusFolder(t)
 	for _, file := range graphFiles {
 		t.Run(file.path, func(t *testing.T) {
 			var d decode.Decoder

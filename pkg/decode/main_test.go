@@ -42,14 +42,20 @@ func graphOrigin() decode.Origin {
 	return o
 }
 
-// corpus reads a file of the reference corpora, which are no part of the project.
-func corpus(tb testing.TB, path ...string) []byte {
+// corpusFolder is where the reference corpora are, which are no part of the project.
+func corpusFolder(tb testing.TB) string {
 	tb.Helper()
 	folder := os.Getenv("ENTRAFLOW_CORPUS")
-	require.NotEmpty(tb, folder, "set ENTRAFLOW_CORPUS to the folder of the reference corpora (it holds eventhub/ and graph/)")
-	file := filepath.Join(append([]string{folder}, path...)...)
-	body, err := os.ReadFile(file)
-	require.NoError(tb, err, "ENTRAFLOW_CORPUS must name the folder of the reference corpora (it holds eventhub/ and graph/)")
+	require.DirExists(tb, filepath.Join(folder, "eventhub"),
+		"set ENTRAFLOW_CORPUS to the folder of the reference corpora (it holds eventhub/ and graph/)")
+	return folder
+}
+
+// corpus reads a file of the reference corpora.
+func corpus(tb testing.TB, path ...string) []byte {
+	tb.Helper()
+	body, err := os.ReadFile(filepath.Join(append([]string{corpusFolder(tb)}, path...)...))
+	require.NoError(tb, err)
 	return body
 }
 

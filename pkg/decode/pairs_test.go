@@ -65,6 +65,7 @@ func TestPairs(t *testing.T) {
 
 // TestPairsFromCorpus turns Graph's documented sign-ins into the form of a hub and compares.
 func TestPairsFromCorpus(t *testing.T) {
+	corpusFolder(t)
 	for _, file := range graphFiles {
 		if file.dataType != interactive {
 			continue

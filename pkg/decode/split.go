@@ -119,7 +119,10 @@ func (s *splitter) outerObject(start int) int {
 		}
 		if in, list := s.wrapperMember(i); in == inRecords || in == inValue && onlyMetadata {
 			s.addBeside(beside)
-			return s.wrapperEnd(s.elements(list, in))
+			if s.body[list] == '{' {
+				return s.wrapperEnd(s.element(list, in))
+			}
+			return s.wrapperEnd(s.elements(list+1, in))
 		}
 		member := span{from: i}
 		value, f := skipKey(s.body, i)
@@ -136,9 +139,9 @@ func (s *splitter) outerObject(start int) int {
 	}
 }
 
-// wrapperMember says whether the member at i holds a wrapper's list, and where the list's elements begin.
-// Quotes around the name may be single ones or missing, as in bodies that need repair.
-func (s *splitter) wrapperMember(i int) (in wrapper, elements int) {
+// wrapperMember says whether the member at i holds a wrapper's list, or a single record in its place, and
+// where that begins. Quotes around the name may be single ones or missing, as in bodies that need repair.
+func (s *splitter) wrapperMember(i int) (in wrapper, list int) {
 	rest := bytes.TrimLeft(s.body[i:min(len(s.body), i+maxKey)], `"'`)
 	end := bytes.IndexByte(rest, ':')
 	if end < 0 {
@@ -153,8 +156,9 @@ func (s *splitter) wrapperMember(i int) (in wrapper, elements int) {
 		return outside, 0
 	}
 	i += bytes.IndexByte(s.body[i:], ':') + 1
-	if i = skipSpace(s.body, i); i < len(s.body) && s.body[i] == '[' {
-		return in, i + 1
+	i = skipSpace(s.body, i)
+	if i < len(s.body) && (s.body[i] == '[' || s.body[i] == '{' && in == inRecords) {
+		return in, i
 	}
 	return outside, 0
 }
