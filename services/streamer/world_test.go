@@ -42,9 +42,6 @@ type world struct {
 	sim  *eventhubs.Server
 	hub  *eventhubs.Hub
 	conn *bus.Conn // as operator
-
-	mu    sync.Mutex
-	pipes []net.Conn
 }
 
 func newWorld(t testing.TB, partitions int, options ...func(*natsserver.Config)) *world {
@@ -69,9 +66,6 @@ func newWorld(t testing.TB, partitions int, options ...func(*natsserver.Config))
 func (w *world) dial(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
 	client, server := net.Pipe()
 	go func() { _ = w.sim.ServeConn(context.Background(), server) }() // Close waits for it
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.pipes = append(w.pipes, client)
 	return client, nil
 }
 
@@ -347,3 +341,34 @@ func (w *world) position(group, partition string) int64 {
 	return n
 }
 
+// limitEvents bounds what EVENTS keeps.
+func limitEvents(maxBytes config.Bytes) func(*natsserver.Config) {
+	return bustest.Limit(eventv1.EventStream, bus.Limits{MaxBytes: maxBytes})
+}
+
+// drainAsSink reads EVENTS as its required durable until n messages were seen. It counts each source id.
+func (w *world) drainAsSink(t *testing.T, n int) map[string]int {
+	t.Helper()
+	consumer, err := bus.NewConsumer(w.bus.Connect(t, bus.UserSink), bus.DefaultConsumerConfig(),
+		bus.ConsumerSettings{Stream: eventv1.EventStream, Durable: bus.UserSink})
+	require.NoError(t, err)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var mu sync.Mutex
+	seen, total := map[string]int{}, 0
+	err = consumer.Run(ctx, func(_ context.Context, d *bus.Delivery) error {
+		e, err := d.Event()
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		seen[e.GetSourceId()]++
+		if total++; total == n {
+			stop()
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return seen
+}

@@ -93,6 +93,6 @@ func (c CredentialConfig) open() (azcore.TokenCredential, error) {
 func closeClient(client *azeventhubs.ConsumerClient) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) //nolint:contextcheck // closing must work after the caller's end
 	defer cancel()
-	_ = client.Close(ctx)                          // it returns no error
+	_ = client.Close(ctx)                         // it returns no error
 	_, _ = client.GetEventHubProperties(ctx, nil) // fails, as it should
 }

@@ -150,8 +150,8 @@ type Tuning struct {
 	ClaimExpiry   time.Duration `yaml:"claim_expiry"`
 	// StallTimeout is how long a claimed partition may stay unopened before the connection is renewed.
 	StallTimeout time.Duration `yaml:"stall_timeout"`
-	// RecycleAfter is the age at which a connection is renewed, give or take a tenth: the SDK
-	// keeps some memory for every reconnect inside a connection.
+	// RecycleAfter is the age at which a connection is renewed, give or take a tenth. What an idle one
+	// has gathered in the SDK by then goes with it (Azure/azure-sdk-for-go#24740).
 	RecycleAfter time.Duration `yaml:"recycle_after"`
 	// LagInterval is how often the hub is asked for its last sequence numbers.
 	LagInterval time.Duration `yaml:"lag_interval"`
@@ -180,9 +180,8 @@ func DefaultTuning() Tuning {
 	}
 }
 
-// Validate names every fault by its key.
-func (t Tuning) Validate() error {
-	var p config.Problems
+// Check notes every fault by its key.
+func (t Tuning) Check(p *config.Problems) {
 	p.Check(t.DecodeWorkers >= 0, "decode_workers", "must not be negative")
 	for _, limit := range []struct {
 		key   string
@@ -205,5 +204,4 @@ func (t Tuning) Validate() error {
 	}
 	p.Check(t.BackOff.Last >= t.BackOff.First, "back_off.last", "must not be below back_off.first")
 	p.Check(t.ClaimExpiry >= 3*t.ClaimInterval, "claim_expiry", "must be three times claim_interval at least")
-	return p.Err()
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/decode"
-	"github.com/entraflow/entraflow/services/streamer/internal/checkpoint"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	"github.com/entraflow/entraflow/services/streamer/internal/checkpoint"
 )
 
 const (

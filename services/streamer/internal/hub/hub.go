@@ -98,7 +98,9 @@ func (h *Hub) onlyTenant() string {
 	return ""
 }
 
-func (h *Hub) allows(tenant string) bool { return h.tenants == nil || slices.Contains(h.tenants, tenant) }
+func (h *Hub) allows(tenant string) bool {
+	return h.tenants == nil || slices.Contains(h.tenants, tenant)
+}
 
 // Run reads until ctx is done, then waits for the PubAcks of what was published and saves positions,
 // for as long as lasting, which must outlive ctx, is not done. Whatever goes wrong with the hub it tries
