@@ -13,6 +13,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables/tablestest"
+	"github.com/entraflow/entraflow/pkg/lifecycle"
 	"github.com/entraflow/entraflow/services/sink"
 )
 
@@ -21,28 +22,28 @@ func TestStoreAwayUnderLoad(t *testing.T) {
 	server := w.serve(t)
 	bounds := func(c *sink.Config) {
 		server.by(c)
-		c.Batch.MaxRows, c.Batch.InFlight = 500, 2
+		c.Batch.MaxRows, c.Batch.InFlight = 100, 2
 	}
 	stop := w.start(t, bounds)
 	sign := tablestest.NewWorld(time.Hour)
-	w.flood(t, sign.SignIns(2000))
+	w.flood(t, sign.SignIns(400))
 	w.stored(t)
 
 	server.close(t)
 	before := heap()
 	// Far more than the sink may hold.
 	for range 10 {
-		w.flood(t, sign.SignIns(2000))
+		w.flood(t, sign.SignIns(400))
 	}
 	require.Eventually(t, func() bool { return w.metric(t, "entraflow_sink_store_up") == 0 }, patience, 10*time.Millisecond)
 	held := w.durable(t).NumAckPending
-	require.LessOrEqual(t, held, 500*(2+3)+2)
+	require.LessOrEqual(t, held, 100*(2+3)+2)
 	require.Less(t, heap()-before, int64(100<<20))
 
 	// A sink that is stopped while the store is away does not wait for it, and the next one waits at start.
 	began := time.Now()
 	stop()
-	require.Less(t, time.Since(began), 5*time.Second)
+	require.Less(t, time.Since(began), lifecycle.DefaultDrain/2)
 	opened := make(chan struct{})
 	time.AfterFunc(time.Second, func() {
 		defer close(opened)
@@ -51,7 +52,7 @@ func TestStoreAwayUnderLoad(t *testing.T) {
 	w.start(t, bounds)
 	<-opened
 	w.stored(t)
-	require.Equal(t, uint64(22_000), w.count(t, "SELECT count() FROM sign_ins FINAL"))
+	require.Equal(t, uint64(4_400), w.count(t, "SELECT count() FROM sign_ins FINAL"))
 	require.Equal(t, 1.0, w.metric(t, "entraflow_sink_store_up"))
 	require.Zero(t, w.count(t, "SELECT count() FROM dead_letters"))
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/clickhouse/migrations"
+	"github.com/entraflow/entraflow/pkg/lease"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 )
 
@@ -24,17 +27,32 @@ func (s *Sink) open(ctx context.Context, conn *bus.Conn) (*clickhouse.Store, err
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	err = s.patiently(ctx, "schema is not migrated", func() error {
-		return clickhouse.Migrate(ctx, store.Conn(), migrations.Files, clickhouse.MigrateOptions{
-			Schema: store.Schema(migrations.Settings(s.cfg.Retention).Map()),
-			Logger: s.set.Logger,
-		})
-	})
+	err = s.patiently(ctx, "schema is not migrated", func() error { return s.migrate(ctx, conn, store) })
 	if err != nil {
 		_ = s.close(ctx, store)
 		return nil, fmt.Errorf("migrating schema: %w", err)
 	}
 	return store, nil
+}
+
+// migrate brings the schema up to date while no other sink does.
+func (s *Sink) migrate(ctx context.Context, conn *bus.Conn, store *clickhouse.Store) error {
+	set := lease.Settings{Name: "migrations", Holder: holder()}
+	return lease.Run(ctx, conn, set, func(ctx context.Context, _ *lease.Lease) error {
+		return clickhouse.Migrate(ctx, store.Conn(), migrations.Files, clickhouse.MigrateOptions{
+			Schema: store.Schema(migrations.Settings(s.cfg.Retention).Map()),
+			Logger: s.set.Logger,
+		})
+	})
+}
+
+// holder names this process to people who look at the lease.
+func holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + " " + strconv.Itoa(os.Getpid())
 }
 
 func (s *Sink) storeSettings() clickhouse.Settings {

@@ -1,0 +1,27 @@
+package sink
+
+import (
+	"context"
+
+	"github.com/entraflow/entraflow/pkg/clickhouse"
+	"github.com/entraflow/entraflow/services/sink/internal/redecode"
+)
+
+// Redecoding: how much at a time, how far it is, and what became of the rows.
+type (
+	RedecodeOptions  = redecode.Options
+	RedecodeProgress = redecode.Progress
+	RedecodeResult   = redecode.Result
+)
+
+// DefaultRedecodeOptions returns the bounds of all tables.
+func DefaultRedecodeOptions() RedecodeOptions {
+	return RedecodeOptions{MaxRows: 8192, MaxBytes: 16 << 20}
+}
+
+// Redecode rebuilds the typed columns of stored events from their records, under the same ids and
+// versions, for when the decoder has learned more. It may run beside a sink and be run again. On an
+// error what is done is done. The tables must be migrated.
+func Redecode(ctx context.Context, store *clickhouse.Store, o RedecodeOptions) (RedecodeResult, error) {
+	return redecode.Run(ctx, store, o)
+}
