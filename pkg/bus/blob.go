@@ -54,7 +54,7 @@ func (b *Blobs) put(ctx context.Context, ref *eventv1.BlobReference, data []byte
 	}
 	info, err := store.GetInfo(ctx, ref.GetName())
 	switch {
-	case err == nil && info.Size == ref.GetSize() && time.Since(info.ModTime) < blobRefreshAge:
+	case err == nil && info.Size == ref.GetSize() && time.Since(info.ModTime) < BlobRefreshAge:
 		return nil
 	case err != nil && !errors.Is(err, jetstream.ErrObjectNotFound):
 		return err

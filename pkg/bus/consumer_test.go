@@ -424,6 +424,7 @@ func BenchmarkBatchConsume(b *testing.B) {
 	require.NoError(b, err)
 	b.ReportAllocs()
 	b.ResetTimer()
+	stop := reportCPU(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	var handled atomic.Int64
 	options := bus.BatchOptions{MaxMessages: 10_000, MaxBytes: 32 * config.MiB, MaxDelay: 100 * time.Millisecond, MaxInFlight: 2}
@@ -436,6 +437,6 @@ func BenchmarkBatchConsume(b *testing.B) {
 		}
 	})
 	require.NoError(b, err)
-	b.StopTimer()
+	stop()
 	cancel()
 }

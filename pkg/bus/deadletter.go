@@ -52,12 +52,12 @@ func deadLetterID(letter *eventv1.DeadLetter) string {
 	switch place := letter.GetPlace().(type) {
 	case *eventv1.DeadLetter_Stream:
 		s := place.Stream
-		return idOf(nil, tagDeadStream, s.GetStream(), strconv.FormatUint(s.GetSequence(), 10), s.GetDurable())
+		return idOf(tagDeadStream, s.GetStream(), strconv.FormatUint(s.GetSequence(), 10), s.GetDurable())
 	case *eventv1.DeadLetter_Hub:
 		h := place.Hub
-		return idOf(nil, tagDeadHub, h.GetNamespace(), h.GetHub(), h.GetConsumerGroup(), h.GetPartition(),
+		return idOf(tagDeadHub, h.GetNamespace(), h.GetHub(), h.GetConsumerGroup(), h.GetPartition(),
 			strconv.FormatInt(h.GetSequenceNumber(), 10), strconv.FormatInt(int64(h.GetRecordIndex()), 10))
 	default:
-		return idOf(letter.GetRaw(), tagDeadBytes, letter.GetOrigin(), letter.GetService())
+		return idOfBytes(letter.GetRaw(), tagDeadBytes, letter.GetOrigin(), letter.GetService())
 	}
 }

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +18,8 @@ type Options struct {
 	Replicas int `yaml:"replicas"`
 	// Streams has limits by the stream's name.
 	Streams map[string]Limits `yaml:"streams"`
+	// BlobsMaxBytes bounds the object store; 0 is the table's.
+	BlobsMaxBytes config.Bytes `yaml:"blobs_max_bytes"`
 	// LeaseTTL is how long a lease outlives its holder; 0 is the table's.
 	LeaseTTL time.Duration `yaml:"lease_ttl"`
 }
@@ -37,6 +38,7 @@ const minStreamBytes = 32 * config.MiB
 func (o Options) Validate() error {
 	var p config.Problems
 	p.Check(o.Replicas >= 0 && o.Replicas <= 5, "replicas", "must be 0 to 5")
+	p.Check(o.BlobsMaxBytes == 0 || o.BlobsMaxBytes >= minStreamBytes, "blobs_max_bytes", "must be at least %s", minStreamBytes)
 	p.Check(o.LeaseTTL == 0 || o.LeaseTTL >= time.Second, "lease_ttl", "must be at least 1s")
 	for _, name := range slices.Sorted(maps.Keys(o.Streams)) {
 		limits, key := o.Streams[name], "streams."+name
@@ -83,8 +85,11 @@ func (o Options) stream(s Stream) Stream {
 
 func (o Options) bucket(b Bucket) Bucket {
 	b.Replicas = override(b.Replicas, o.Replicas)
-	if b.Name == BucketLeases {
+	switch b.Name {
+	case BucketLeases:
 		b.TTL = override(b.TTL, o.LeaseTTL)
+	case BucketBlobs:
+		b.MaxBytes = override(b.MaxBytes, o.BlobsMaxBytes)
 	}
 	return b
 }
@@ -148,5 +153,3 @@ func ensureBucket(ctx context.Context, js jetstream.JetStream, b Bucket) error {
 	})
 	return err
 }
-
-var errNoStreamYet = errors.New("no such stream yet")

@@ -27,9 +27,9 @@ const (
 // testdata never change.
 func EventID(tenant, kind, sourceID string, raw []byte) string {
 	if sourceID == "" {
-		return idOf(raw, tagRawBytes, tenant, kind)
+		return idOfBytes(raw, tagRawBytes, tenant, kind)
 	}
-	return idOf(nil, tagSourceID, tenant, kind, sourceID)
+	return idOf(tagSourceID, tenant, kind, sourceID)
 }
 
 // HubMessageID is the Nats-Msg-Id of one record of one Event Hub message: it names the delivery,
@@ -53,26 +53,30 @@ func HubMessageID(namespace, hub, partition string, sequence int64, index int) s
 // GraphMessageID is the Nats-Msg-Id of a record read from Graph: a hash of the record, since Graph
 // gives a page no lasting name. An unchanged record read twice is published once, a changed one again.
 func GraphMessageID(tenant, kind string, raw []byte) string {
-	return "graph:" + idOf(raw, tagGraph, tenant, kind)
+	return "graph:" + idOfBytes(raw, tagGraph, tenant, kind)
 }
 
-// idOf hashes the parts and then, unless it is nil, raw; each with its length before it, so that
-// ("ab", "c") and ("a", "bc") differ.
-func idOf(raw []byte, parts ...string) string {
+// idOf hashes the parts, each with its length before it, so that ("ab", "c") and ("a", "bc") differ.
+func idOf(parts ...string) string {
 	var stack [256]byte
-	b := stack[:0]
+	return idText(sha256.Sum256(appendParts(stack[:0], parts)))
+}
+
+// idOfBytes hashes the parts and then raw, with its length before it too.
+func idOfBytes(raw []byte, parts ...string) string {
+	var stack [256]byte
+	h := sha256.New()
+	_, _ = h.Write(binary.BigEndian.AppendUint64(appendParts(stack[:0], parts), uint64(len(raw)))) // a hash never fails
+	_, _ = h.Write(raw)
+	return idText([sha256.Size]byte(h.Sum(nil)))
+}
+
+func appendParts(b []byte, parts []string) []byte {
 	for _, part := range parts {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(part)))
 		b = append(b, part...)
 	}
-	if raw == nil {
-		return idText(sha256.Sum256(b))
-	}
-	b = binary.BigEndian.AppendUint64(b, uint64(len(raw)))
-	h := sha256.New()
-	_, _ = h.Write(b) // a hash never fails
-	_, _ = h.Write(raw)
-	return idText([sha256.Size]byte(h.Sum(nil)))
+	return b
 }
 
 func idText(sum [sha256.Size]byte) string {

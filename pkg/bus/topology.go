@@ -82,19 +82,21 @@ type Bucket struct {
 	Own     bool
 	Readers []string
 	// TTL removes what was not written for so long; 0 keeps it.
-	TTL      time.Duration
+	TTL time.Duration
+	// MaxAge is like that, but spares what an unread message may refer to.
+	MaxAge   time.Duration
 	MaxBytes config.Bytes
 	Replicas int
 }
 
 const day = 24 * time.Hour
 
-// blobRefreshAge is when a blob is stored again rather than referred to; with the bucket's age it
-// promises a message its blob for 40 days, longer than any stream keeps it.
 const (
-	blobMaxAge     = 50 * day
-	blobRefreshAge = 10 * day
-	blobTimeout    = 30 * time.Second
+	// BlobRefreshAge is when a blob is stored again rather than referred to. So no blob is older
+	// than a message that refers to it by more, and Bucket.MaxAge may be DEAD's and a little.
+	BlobRefreshAge = time.Hour
+	// blobTimeout bounds storing one.
+	blobTimeout = 30 * time.Second
 )
 
 // Streams returns the streams of the topology. DIRECTORY, FINDINGS, REMEDIATIONS, COMMANDS and AUDIT
@@ -134,10 +136,22 @@ func Buckets() []Bucket {
 		// How far each partition of each hub is read, and who reads it.
 		{Name: BucketCheckpoints, Writers: []string{UserStreamer}, MaxBytes: 256 * config.MiB, Replicas: 1},
 		// Who does what only one may do.
-		{Name: BucketLeases, Writers: []string{UserStreamer, UserSink}, Own: true, TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1},
-		// Raw bytes that fit no message. They are trimmed by age like a stream.
-		{Name: BucketBlobs, Object: true, Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway, UserReader}, MaxBytes: 4 * config.GiB, Replicas: 1},
+		{
+			Name: BucketLeases, Writers: []string{UserStreamer, UserSink}, Own: true,
+			TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1,
+		},
+		// Raw bytes that fit no message.
+		{
+			Name: BucketBlobs, Object: true,
+			Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway, UserReader},
+			MaxAge: 31 * day, MaxBytes: 4 * config.GiB, Replicas: 1,
+		},
 	}
+}
+
+func findBucket(name string) Bucket {
+	buckets := Buckets()
+	return buckets[slices.IndexFunc(buckets, func(b Bucket) bool { return b.Name == name })]
 }
 
 // FindStream returns the row of a stream.

@@ -2,12 +2,13 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
 const (
@@ -34,10 +35,13 @@ const (
 type trimmer struct {
 	conn   *Conn
 	stream Stream
+	blobs  bool      // trim the blobs too
 	aged   time.Time // when the age was last looked at
 }
 
-func newTrimmer(conn *Conn, stream Stream) *trimmer { return &trimmer{conn: conn, stream: stream} }
+func newTrimmer(conn *Conn, stream Stream) *trimmer {
+	return &trimmer{conn: conn, stream: stream, blobs: stream.Name == eventv1.EventStream}
+}
 
 func (t *trimmer) run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -55,14 +59,19 @@ func (t *trimmer) trim(ctx context.Context) error {
 		return err
 	}
 	info := stream.CachedInfo()
-	upTo := t.beyondBytes(info)
+	upTo := beyondBytes(info)
 	if time.Since(t.aged) >= trimAgeEvery {
 		t.aged = time.Now()
-		old, err := t.beyondAge(ctx, info)
+		old, err := beyondAge(ctx, t.conn, info, maxAgeOf(info.Config))
 		if err != nil {
 			return err
 		}
 		upTo = max(upTo, old)
+		if t.blobs {
+			if err := t.trimBlobs(ctx); err != nil {
+				return fmt.Errorf("trimming blobs: %w", err)
+			}
+		}
 	}
 	if upTo <= info.State.FirstSeq {
 		return nil
@@ -71,20 +80,60 @@ func (t *trimmer) trim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	upTo = min(upTo, floor+1)
+	return t.purge(ctx, stream, min(upTo, floor+1))
+}
+
+// trimBlobs is trim for the object store: there nobody acknowledges, and what no unread message can refer
+// to may go.
+func (t *trimmer) trimBlobs(ctx context.Context) error {
+	bucket := findBucket(BucketBlobs)
+	stream, err := t.conn.js.Stream(ctx, bucket.stream())
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	old, err := beyondAge(ctx, t.conn, info, bucket.MaxAge)
+	if err != nil {
+		return err
+	}
+	upTo := max(beyondBytes(info), old)
 	if upTo <= info.State.FirstSeq {
+		return nil
+	}
+	spared := time.Now()
+	for _, s := range Streams() {
+		oldest, err := oldestUnread(ctx, t.conn, s)
+		if err != nil {
+			return err
+		}
+		if oldest.Before(spared) {
+			spared = oldest
+		}
+	}
+	// Twice: a message is published some time after its blob is stored.
+	allowed, err := beyondAge(ctx, t.conn, info, time.Since(spared)+2*BlobRefreshAge)
+	if err != nil {
+		return err
+	}
+	return t.purge(ctx, stream, min(upTo, allowed))
+}
+
+// purge removes what is before a sequence.
+func (t *trimmer) purge(ctx context.Context, stream jetstream.Stream, upTo uint64) error {
+	state := stream.CachedInfo().State
+	if upTo <= state.FirstSeq {
 		return nil
 	}
 	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(upTo)); err != nil {
 		return err
 	}
-	t.conn.metrics.trimmed.WithLabelValues(t.stream.Name).Add(float64(upTo - info.State.FirstSeq))
+	t.conn.metrics.trimmed.WithLabelValues(stream.CachedInfo().Config.Name).Add(float64(upTo - state.FirstSeq))
 	return nil
 }
 
-// beyondBytes returns the sequence that the oldest messages end before that are too much, taking each for
-// as large as the average. The next look corrects it.
-func (t *trimmer) beyondBytes(info *jetstream.StreamInfo) uint64 {
+// beyondBytes returns the sequence that the oldest messages end before that are too much, taking
+// each for as large as the average. The next look corrects it.
+func beyondBytes(info *jetstream.StreamInfo) uint64 {
 	limit, state := info.Config.MaxBytes, info.State
 	bytes := int64(state.Bytes) //nolint:gosec // far below
 	if limit <= 0 || state.Msgs == 0 || bytes <= limit/percent*trimAbove {
@@ -94,9 +143,8 @@ func (t *trimmer) beyondBytes(info *jetstream.StreamInfo) uint64 {
 	return state.FirstSeq + max(excess/(state.Bytes/state.Msgs+1), 1)
 }
 
-// beyondAge returns the sequence of the first message that is young enough.
-func (t *trimmer) beyondAge(ctx context.Context, info *jetstream.StreamInfo) (uint64, error) {
-	maxAge := maxAgeOf(info.Config)
+// beyondAge returns the sequence of the first message that is young enough, or 0 if all are.
+func beyondAge(ctx context.Context, conn *Conn, info *jetstream.StreamInfo, maxAge time.Duration) (uint64, error) {
 	if maxAge == 0 || info.State.Msgs == 0 || time.Since(info.State.FirstTime) < maxAge {
 		return 0, nil
 	}
@@ -104,8 +152,28 @@ func (t *trimmer) beyondAge(ctx context.Context, info *jetstream.StreamInfo) (ui
 	if info.State.LastTime.Before(oldest) {
 		return info.State.LastSeq + 1, nil
 	}
-	first, err := find(ctx, t.conn, t.stream.Name, findRequest{StartTime: &oldest})
+	first, err := find(ctx, conn, info.Config.Name, findRequest{StartTime: &oldest})
 	return first.Sequence, err
+}
+
+// oldestUnread returns when the stream got the first message that some required durable has not
+// acknowledged, or the time now if there is none.
+func oldestUnread(ctx context.Context, conn *Conn, s Stream) (time.Time, error) {
+	now := time.Now()
+	stream, err := conn.js.Stream(ctx, s.Name)
+	if err != nil {
+		return now, err
+	}
+	floor, err := lowestFloor(ctx, conn, s)
+	if err != nil {
+		return now, err
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 || floor >= state.LastSeq {
+		return now, nil
+	}
+	message, err := find(ctx, conn, s.Name, findRequest{Sequence: max(floor+1, state.FirstSeq), Subject: ">"})
+	return message.Time, err
 }
 
 // maxAgeOf reads what Ensure wrote.
@@ -115,44 +183,4 @@ func maxAgeOf(cfg jetstream.StreamConfig) time.Duration {
 		return 0 // not made by Ensure: it keeps everything
 	}
 	return age
-}
-
-// findRequest is JetStream's request for a message: the first not older than StartTime, or the first of
-// Subject from Sequence on. nats.go has no function for the former.
-type findRequest struct {
-	StartTime *time.Time `json:"start_time,omitempty"`
-	Sequence  uint64     `json:"seq,omitempty"`
-	Subject   string     `json:"next_by_subj,omitempty"`
-	NoHeaders bool       `json:"no_hdr"`
-}
-
-// found is where a message stands and since when.
-type found struct {
-	Sequence uint64    `json:"seq"`
-	Time     time.Time `json:"time"`
-}
-
-func find(ctx context.Context, conn *Conn, stream string, request findRequest) (found, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	request.NoHeaders = true
-	text, err := json.Marshal(request)
-	if err != nil {
-		return found{}, err
-	}
-	m, err := conn.nats.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, text)
-	if err != nil {
-		return found{}, fmt.Errorf("finding a message: %w", err)
-	}
-	var answer struct {
-		Message found               `json:"message"`
-		Error   *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return found{}, fmt.Errorf("finding a message: %w", err)
-	}
-	if answer.Error != nil {
-		return found{}, fmt.Errorf("finding a message: %w", answer.Error)
-	}
-	return answer.Message, nil
 }
