@@ -27,7 +27,7 @@ func Command(p app.Process) *cobra.Command {
 		Short:   "Open identity intelligence for Microsoft Entra ID",
 		Version: app.Version(),
 	}
-	root.AddCommand(upCommand(p))
+	root.AddCommand(upCommand(p), redecodeCommand(p), deadCommand(p))
 	return root
 }
 

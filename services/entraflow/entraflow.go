@@ -81,6 +81,9 @@ func (e *Entraflow) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if services.base, err = lastSequences(ctx, o.operator.JetStream()); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	group := lifecycle.NewGroup(e.set.Drain, services.inOrder()...)
