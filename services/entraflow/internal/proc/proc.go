@@ -1,7 +1,8 @@
 // Package proc starts programs of this project as processes of their own, for the crash test and the
 // benchmark: it waits for what they announce, signals them by their id, and reads what they used.
 //
-// It signals only processes it started, and ends all of them when their context is done.
+// It signals only processes it started, and ends all of them when their context is done or this
+// process dies.
 package proc
 
 import (
@@ -13,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -54,22 +56,32 @@ type Usage struct {
 	PeakRSS int64
 }
 
-// Start starts the program. It is killed when ctx is done.
+// Start starts the program. It is killed when ctx is done, and when this process dies, however.
 func Start(ctx context.Context, c Command) (*Process, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stderr = c.Log
 	// A group of its own: Ctrl-C in a terminal reaches this process alone, which then decides.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Path, err)
 	}
-	if err := cmd.Start(); err != nil {
+	p := &Process{cmd: cmd, line: make(chan []byte, 1), done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		// Linux means the death of the thread that started the program, so that thread has to stay.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.watch(stdout, c.Log)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Path, err)
 	}
-	p := &Process{cmd: cmd, line: make(chan []byte, 1), done: make(chan struct{})}
-	go p.watch(stdout, c.Log)
 	return p, nil
 }
 
