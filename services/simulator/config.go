@@ -166,7 +166,7 @@ func (c Config) eventHubs() eventhubs.Config {
 	}
 	first := &cfg.Namespaces[0]
 	for _, h := range c.Hubs {
-		hub := h.HubConfig.eventHubs()
+		hub := h.eventHubs()
 		hub.RetentionBytes = int(c.RetentionBytes)
 		first.Hubs = append(first.Hubs, hub)
 	}

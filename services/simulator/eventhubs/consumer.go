@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/entraflow/entraflow/services/simulator/internal/amqp"
@@ -25,8 +26,10 @@ type consumer struct {
 	next      int64
 	wake      chan struct{}
 	gone      chan struct{}
-	views     [][]byte
-	unwatch   func()
+	// lost is set when another reader has taken the place, before that reader is told so.
+	lost    atomic.Bool
+	views   [][]byte
+	unwatch func()
 }
 
 func (s *session) bindConsumer(l *link, a *amqp.Attach, address string) error {
@@ -89,6 +92,9 @@ func (k *consumer) join(l *link, cfg Config) (victims []*link, err error) {
 	if !k.hasEpoch && plain >= cfg.MaxReaders {
 		return nil, refuse(conditionLimit, "Exceeded the maximum number of allowed receivers per partition in a "+
 			"consumer group which is %d. List of connected receivers - %s.", cfg.MaxReaders, p.readerNames(k.group))
+	}
+	for _, v := range victims {
+		v.consumer.lost.Store(true)
 	}
 	p.readers = slices.DeleteFunc(p.readers, func(r *link) bool { return slices.Contains(victims, r) })
 	p.readers = append(p.readers, l)
@@ -201,7 +207,8 @@ func (c *conn) pumpOnce(l *link) bool {
 	}
 	count := min(pumpEvents, int(l.credit))
 	k.views, k.next = k.partition.log.Read(k.views[:0], k.next, count, pumpBytes)
-	if len(k.views) == 0 {
+	// Looked at after reading: a reader that has lost its place must not get what came later.
+	if len(k.views) == 0 || k.lost.Load() {
 		return false
 	}
 	sent, bytes := 0, 0

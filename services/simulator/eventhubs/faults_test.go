@@ -177,7 +177,8 @@ func TestNothingIsLostUnderFaults(t *testing.T) {
 	group.Go(func() error {
 		last := int64(-1)
 		for len(seen) < batches*size {
-			events, err := reader.ReceiveEvents(ctx, 100, nil)
+			// ReceiveEvents waits until it has as many. Batches that are sent again make more, but whole batches.
+			events, err := reader.ReceiveEvents(ctx, size, nil)
 			if err != nil {
 				return fmt.Errorf("after %d events: %w", len(seen), err)
 			}

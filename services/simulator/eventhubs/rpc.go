@@ -123,8 +123,7 @@ func (c *conn) putToken(m amqp.Message) response {
 	if err == nil {
 		err = c.keep(granted, now)
 	}
-	var refused *tokenError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*tokenError](err); ok {
 		c.server.counters.tokensRefused.Add(1)
 		return response{status: refused.status, text: refused.text}
 	}

@@ -74,6 +74,7 @@ func (a *API) startReplay(r *http.Request) (int, any, error) {
 	if err := decode(r, &body); err != nil {
 		return 0, nil, err
 	}
+	//nolint:contextcheck // a replay outlives the request that starts it
 	p, err := a.run(h, eventhubs.ReplayOptions{
 		Path: body.Path, Rate: body.Rate, BatchRecords: body.BatchRecords, BatchBytes: body.BatchBytes,
 	})

@@ -91,7 +91,7 @@ func (it *Items) field() Value {
 // Err returns ErrMalformed if the walk met malformed data.
 func (it *Items) Err() error { return it.err }
 
-// IsList, IsMap and IsArray tell the kind of a compound value.
+// IsList tells whether the value is a list.
 func (v Value) IsList() bool {
 	return v.code == codeList0 || v.code == codeList8 || v.code == codeList32
 }

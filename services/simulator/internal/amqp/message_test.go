@@ -14,8 +14,6 @@ import (
 	"github.com/entraflow/entraflow/services/simulator/internal/amqp"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // messages are encoded by go-amqp, the oracle.
 func messages() map[string]*goamqp.Message {
 	return map[string]*goamqp.Message{
@@ -25,8 +23,8 @@ func messages() map[string]*goamqp.Message {
 			DeliveryAnnotations: goamqp.Annotations{"dropped": "x"},
 			Annotations:         goamqp.Annotations{"x-opt-partition-key": "key", "own": int64(-9), "map": map[string]any{"a": true}},
 			Properties: &goamqp.MessageProperties{
-				MessageID: "id", ReplyTo: ptr("reply"), ContentType: ptr("text/plain"), CorrelationID: uint64(7),
-				CreationTime: ptr(time.UnixMilli(1_700_000_000_123)), GroupID: ptr("group"), GroupSequence: ptr(uint32(9)),
+				MessageID: "id", ReplyTo: new("reply"), ContentType: new("text/plain"), CorrelationID: uint64(7),
+				CreationTime: new(time.UnixMilli(1_700_000_000_123)), GroupID: new("group"), GroupSequence: new(uint32(9)),
 			},
 			ApplicationProperties: map[string]any{
 				"string": "v", "int": int32(-1), "long": int64(1) << 40, "bool": true, "double": 1.5, "binary": []byte{0, 255},

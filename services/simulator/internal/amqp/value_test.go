@@ -14,7 +14,7 @@ func TestReadValueTypes(t *testing.T) {
 		encoded []byte
 		check   func(*testing.T, amqp.Value)
 	}{
-		"null":       {amqp.AppendNull(nil), func(t *testing.T, v amqp.Value) { require.True(t, v.IsNull()) }},
+		"null":       {amqp.AppendNull(nil), wantNull},
 		"true":       {amqp.AppendBool(nil, true), wantBool(true)},
 		"false":      {amqp.AppendBool(nil, false), wantBool(false)},
 		"bool byte":  {[]byte{0x56, 1}, wantBool(true)},
@@ -34,16 +34,19 @@ func TestReadValueTypes(t *testing.T) {
 		"long text":  {amqp.AppendString(nil, string(make([]byte, 300))), wantText(string(make([]byte, 300)))},
 		"symbol":     {amqp.AppendSymbol(nil, "s"), wantText("s")},
 		"binary": {amqp.AppendBinary(nil, []byte{1, 2}), func(t *testing.T, v amqp.Value) {
+			t.Helper()
 			b, ok := v.Binary()
 			require.True(t, ok)
 			require.Equal(t, []byte{1, 2}, b)
 		}},
 		"described": {amqp.AppendString(amqp.AppendDescriptor(nil, 0x1234), "x"), func(t *testing.T, v amqp.Value) {
+			t.Helper()
 			require.Equal(t, uint64(0x1234), v.Descriptor)
 			wantText("x")(t, v)
 		}},
 		"described by name": {append([]byte{0}, append(amqp.AppendSymbol(nil, "d"), amqp.AppendUint(nil, 9)...)...),
 			func(t *testing.T, v amqp.Value) {
+				t.Helper()
 				require.Equal(t, "d", v.Name)
 				wantUint(9)(t, v)
 			}},
@@ -61,6 +64,11 @@ func TestReadValueTypes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func wantNull(t *testing.T, v amqp.Value) {
+	t.Helper()
+	require.True(t, v.IsNull())
 }
 
 func wantBool(want bool) func(*testing.T, amqp.Value) {

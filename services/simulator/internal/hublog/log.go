@@ -76,7 +76,7 @@ func New(retentionBytes int, geo bool, first int64) *Log {
 		next:         first,
 		nextOffset:   first,
 		lastStamp:    noStamp,
-		lastOffset:   -1,
+		lastOffset:   first - 1,
 	}
 }
 

@@ -80,7 +80,7 @@ func (l *Log) Resolve(s Selector) (int64, error) {
 
 func (l *Log) resolveSequence(s Selector) (int64, error) {
 	seq, _ := strconv.ParseInt(s.value, 10, 64)
-	if seq > l.next-1 && !(s.inclusive && seq == l.next) {
+	if seq >= l.next && (!s.inclusive || seq > l.next) {
 		return 0, &BeyondEndError{What: "sequence number", Supplied: seq, Last: l.next - 1}
 	}
 	if !s.inclusive {
