@@ -21,12 +21,10 @@ const trickle = 5 * time.Second
 
 // dial connects the streamer to the simulated hub over a pipe, through the unmodified SDK.
 func (e *Entraflow) dial(sim *simulator.Simulator) streamer.Dialer {
-	return func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+	return func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
 		client, server := net.Pipe()
-		go func() {
-			// The connection outlives the call that made it; it ends with the hub or the streamer.
-			_ = sim.EventHubs().ServeConn(context.WithoutCancel(context.Background()), server)
-		}()
+		// The connection outlives the call that makes it; it ends with the hub or the streamer.
+		go func() { _ = sim.EventHubs().ServeConn(context.WithoutCancel(ctx), server) }()
 		return client, nil
 	}
 }

@@ -115,7 +115,7 @@ func (p *product) query(ctx context.Context, sql string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("querying: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // read to its end
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode != http.StatusOK {
 		err = errors.New(string(body))

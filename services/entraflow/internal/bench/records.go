@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 )
 
@@ -89,7 +88,7 @@ func (w *world) fill(ctx context.Context, o Options, size recordSize) error {
 }
 
 func send(ctx context.Context, producer *azeventhubs.ProducerClient, partition int, body []byte) error {
-	batch, err := producer.NewEventDataBatch(ctx, &azeventhubs.EventDataBatchOptions{PartitionID: to.Ptr(strconv.Itoa(partition))})
+	batch, err := producer.NewEventDataBatch(ctx, &azeventhubs.EventDataBatchOptions{PartitionID: new(strconv.Itoa(partition))})
 	if err != nil {
 		return fmt.Errorf("sending: %w", err)
 	}
