@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("nats", c.NATS.Validate())
 	p.Under("gate", c.Gate.Validate())
-	c.Tuning.Check(&p)
+	hub.Check(c.Tuning, &p)
 	seen := make(map[[3]string]int, len(c.Hubs))
 	for i, h := range c.Hubs {
 		key := "hubs." + strconv.Itoa(i)

@@ -79,13 +79,13 @@ type proxy struct {
 	conns []net.Conn
 }
 
-func newProxy(t testing.TB, url string) *proxy {
-	t.Helper()
+func newProxy(tb testing.TB, url string) *proxy {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	p := &proxy{freezer: newFreezer(), listener: listener, target: strings.TrimPrefix(url, "nats://")}
 	p.done.Go(p.accept)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = listener.Close()
 		p.cut()
 		p.done.Wait()
@@ -125,7 +125,7 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) copy(to, from net.Conn) {
-	defer to.Close()
+	defer to.Close() //nolint:errcheck // whoever reads it notices
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)

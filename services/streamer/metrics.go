@@ -1,6 +1,8 @@
 package streamer
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/entraflow/entraflow/pkg/telemetry"
@@ -15,7 +17,7 @@ func ackBounds() []float64 {
 func newMetrics(registry prometheus.Registerer) (*hub.Metrics, error) {
 	m := telemetry.NewMetrics(registry, "streamer")
 	group := []string{"integration", "hub", "group"}
-	partition := append(group[:len(group):len(group)], "partition")
+	partition := append(slices.Clip(group), "partition")
 	made := &hub.Metrics{
 		Connected:   m.Gauge("hub_connected", "1 while partitions of the hub are read.", group...),
 		Owned:       m.Gauge("owned_partitions", "Partitions this streamer reads.", group...),
@@ -30,7 +32,7 @@ func newMetrics(registry prometheus.Registerer) (*hub.Metrics, error) {
 		Failures:    m.Counter("partition_failures", "Times a partition was left for an error or another owner.", partition...),
 		Acked: m.Histogram("acknowledged_seconds", "Time from taking a message to the PubAck of its last record.",
 			ackBounds(), partition...),
-		Dead: m.Counter("dead_letters", "Records that became dead letters, by reason.", append(partition[:len(partition):len(partition)], "reason")...),
+		Dead: m.Counter("dead_letters", "Records that became dead letters, by reason.", append(slices.Clip(partition), "reason")...),
 	}
 	return made, m.Err()
 }

@@ -44,8 +44,8 @@ type world struct {
 	conn *bus.Conn // as operator
 }
 
-func newWorld(t testing.TB, partitions int, options ...func(*natsserver.Config)) *world {
-	t.Helper()
+func newWorld(tb testing.TB, partitions int, options ...func(*natsserver.Config)) *world {
+	tb.Helper()
 	cfg := eventhubs.DefaultConfig()
 	cfg.Namespaces = []eventhubs.NamespaceConfig{{
 		Name: namespace, Tokens: eventhubs.TokensRefused,
@@ -53,12 +53,12 @@ func newWorld(t testing.TB, partitions int, options ...func(*natsserver.Config))
 		Hubs: []eventhubs.HubConfig{{Name: hubName, Partitions: partitions, ConsumerGroups: []string{"second"}}},
 	}}
 	sim, err := eventhubs.New(cfg, eventhubs.Settings{})
-	require.NoError(t, err)
-	t.Cleanup(sim.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(sim.Close)
 	hub, err := sim.Hub("", hubName)
-	require.NoError(t, err)
-	w := &world{t: t, bus: bustest.New(t, options...), sim: sim, hub: hub}
-	w.conn = w.bus.Connect(t, bus.UserOperator)
+	require.NoError(tb, err)
+	w := &world{t: tb, bus: bustest.New(tb, options...), sim: sim, hub: hub}
+	w.conn = w.bus.Connect(tb, bus.UserOperator)
 	return w
 }
 
@@ -115,7 +115,7 @@ func (w *world) start(cfg streamer.Config, change ...func(*streamer.Settings)) *
 	}
 	s, err := streamer.New(cfg, set)
 	require.NoError(w.t, err)
-	ctx, stop := context.WithCancel(context.Background()) //nolint:usetesting // stopped before the servers are
+	ctx, stop := context.WithCancel(context.Background()) // stopped before the servers are
 	r.stop = stop
 	go func() { r.done <- s.Run(ctx) }()
 	w.t.Cleanup(r.wait)
@@ -230,15 +230,15 @@ func (w *world) fill(first, count, perMessage int) {
 
 // stored is a message of a stream.
 type stored struct {
-	subject   string
 	messageID string
+	stored    time.Time
 	data      []byte
 }
 
 // read returns everything that is in a stream.
 func (w *world) read(stream string) []stored {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) //nolint:usetesting // used in clean-up too
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // used in clean-up too
 	defer cancel()
 	s, err := w.conn.JetStream().Stream(ctx, stream)
 	require.NoError(w.t, err)
@@ -251,7 +251,9 @@ func (w *world) read(stream string) []stored {
 		batch, err := consumer.Fetch(min(int(info.State.Msgs)-len(all), 5000))
 		require.NoError(w.t, err)
 		for m := range batch.Messages() {
-			all = append(all, stored{m.Subject(), m.Headers().Get(jetstream.MsgIDHeader), m.Data()})
+			meta, err := m.Metadata()
+			require.NoError(w.t, err)
+			all = append(all, stored{m.Headers().Get(jetstream.MsgIDHeader), meta.Timestamp, m.Data()})
 		}
 		require.NoError(w.t, batch.Error())
 	}
@@ -289,11 +291,11 @@ func (w *world) count(stream string) int {
 }
 
 // eventually waits for a condition.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, condition func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for !condition() {
-		require.True(t, time.Now().Before(deadline), "waited too long for: %s", what)
+		require.True(tb, time.Now().Before(deadline), "waited too long for: %s", what)
 		<-time.After(10 * time.Millisecond)
 	}
 }
@@ -314,15 +316,15 @@ func sourceIDs(events []*eventv1.Event) map[string]int {
 }
 
 // requireExactly checks that sign-ins first to first+n-1 are there, each once.
-func requireExactly(t testing.TB, events []*eventv1.Event, first, n int) {
-	t.Helper()
+func requireExactly(tb testing.TB, events []*eventv1.Event, first, n int) {
+	tb.Helper()
 	ids := sourceIDs(events)
 	for i := first; i < first+n; i++ {
 		id := fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)
-		require.Equal(t, 1, ids[id], "record %d", i)
+		require.Equal(tb, 1, ids[id], "record %d", i)
 		delete(ids, id)
 	}
-	require.Empty(t, ids)
+	require.Empty(tb, ids)
 }
 
 // position is the checkpointed sequence number of a partition, -1 if there is none.

@@ -1,7 +1,6 @@
 package checkpoint_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -64,8 +63,6 @@ func checkpoints(t *testing.T, s azeventhubs.CheckpointStore) []azeventhubs.Chec
 	return got
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestOwnership(t *testing.T) {
 	kv := bucket(t)
 	a, b := newStore(kv), newStore(kv)
@@ -80,7 +77,7 @@ func TestOwnership(t *testing.T) {
 
 	t.Run("nil ETag only creates", func(t *testing.T) {
 		require.Empty(t, claim(t, b, ownership("0", "b", nil)))
-		require.Empty(t, claim(t, b, ownership("0", "b", ptr(azcore.ETag("")))))
+		require.Empty(t, claim(t, b, ownership("0", "b", new(azcore.ETag("")))))
 	})
 	t.Run("renewing changes ETag and time", func(t *testing.T) {
 		renewed := claim(t, a, first[0])
@@ -92,8 +89,8 @@ func TestOwnership(t *testing.T) {
 	t.Run("lost claims are left out", func(t *testing.T) {
 		now := owners(t, a)
 		got := claim(t, b,
-			ownership("0", "b", ptr(azcore.ETag("no number"))), ownership("0", "b", ptr(azcore.ETag("99999"))),
-			ownership("1", "b", now[1].ETag), ownership("2", "b", ptr(azcore.ETag("1"))))
+			ownership("0", "b", new(azcore.ETag("no number"))), ownership("0", "b", new(azcore.ETag("99999"))),
+			ownership("1", "b", now[1].ETag), ownership("2", "b", new(azcore.ETag("1"))))
 		require.Len(t, got, 1)
 		require.Equal(t, "1", got[0].PartitionID)
 		require.Equal(t, []string{"a", "b"}, []string{owners(t, a)[0].OwnerID, owners(t, a)[1].OwnerID})
@@ -203,7 +200,7 @@ func TestCheckpoints(t *testing.T) {
 	require.Empty(t, owners(t, s), "positions are no owners")
 
 	offsetOnly := other
-	offsetOnly.SequenceNumber, offsetOnly.Offset = nil, ptr("17")
+	offsetOnly.SequenceNumber, offsetOnly.Offset = nil, new("17")
 	require.NoError(t, s.SetCheckpoint(t.Context(), offsetOnly, nil))
 	require.Equal(t, offsetOnly, checkpoints(t, s)[1])
 }
@@ -291,7 +288,7 @@ func TestCloseEndsRetries(t *testing.T) {
 	server.Server.Shutdown()
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.ClaimOwnership(context.Background(), []azeventhubs.Ownership{ownership("0", "a", nil)}, nil)
+		_, err := s.ClaimOwnership(t.Context(), []azeventhubs.Ownership{ownership("0", "a", nil)}, nil)
 		done <- err
 	}()
 	s.Close()

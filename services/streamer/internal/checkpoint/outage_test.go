@@ -67,7 +67,7 @@ func (f *flaky) Watch(ctx context.Context, keys string, opts ...jetstream.WatchO
 }
 
 func TestLostAnswersAreNoLostClaims(t *testing.T) {
-	retries := prometheus.NewCounter(prometheus.CounterOpts{Name: "retries"})
+	retries := prometheus.NewCounter(prometheus.CounterOpts{Name: "retries_total", Help: "Tried again."})
 	s := checkpoint.New(&flaky{KeyValue: bucket(t), dice: rand.New(rand.NewPCG(1, 2))}, checkpoint.Settings{Timeout: 20 * time.Second, Retries: retries})
 	partition := checkpoint.Partition{Namespace: namespace, Hub: hubName, Group: group, ID: "0"}
 	got := claim(t, s, ownership("0", "a", nil))

@@ -90,8 +90,8 @@ func (c CredentialConfig) open() (azcore.TokenCredential, error) {
 // closeClient closes the connection and what the SDK leaves behind. The client's management link has a
 // goroutine that renews its token; Close forgets it, so it would stay until the token expires and
 // hold everything the client held. Only finding that its connection is gone makes the SDK drop the link.
-func closeClient(client *azeventhubs.ConsumerClient) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) //nolint:contextcheck // closing must work after the caller's end
+func closeClient(ctx context.Context, client *azeventhubs.ConsumerClient) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout) // for when ctx is done
 	defer cancel()
 	_ = client.Close(ctx)                         // it returns no error
 	_, _ = client.GetEventHubProperties(ctx, nil) // fails, as it should

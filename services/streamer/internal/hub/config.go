@@ -180,8 +180,8 @@ func DefaultTuning() Tuning {
 	}
 }
 
-// Check notes every fault by its key.
-func (t Tuning) Check(p *config.Problems) {
+// Check notes every fault of the tuning by its key.
+func Check(t Tuning, p *config.Problems) {
 	p.Check(t.DecodeWorkers >= 0, "decode_workers", "must not be negative")
 	for _, limit := range []struct {
 		key   string

@@ -55,7 +55,7 @@ func record(id string) string {
 
 func metrics() *hub.Metrics {
 	gauge := func(name string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name}, labels)
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: name}, labels)
 	}
 	counter := func(name string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, labels)
@@ -67,7 +67,7 @@ func metrics() *hub.Metrics {
 		Connections: counter("c", group...), Retries: counter("d", group...), Lag: gauge("e", partition...),
 		Messages: counter("f", partition...), Empty: counter("g", partition...), Records: counter("h", partition...),
 		Checkpoints: counter("i", partition...), Failures: counter("j", partition...),
-		Acked: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "k"}, partition),
+		Acked: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "k", Help: "Seconds."}, partition),
 		Dead:  counter("l", append(partition, "reason")...),
 	}
 }
@@ -106,9 +106,9 @@ func TestRefusedEventBecomesADeadLetter(t *testing.T) {
 			h := hub.New(cfg, tuning, hub.Settings{
 				Publisher: picky{publisher, "refused", refusal}, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: open{},
 				Checkpoints: kv, Decoders: hub.NewDecoders(tuning), Metrics: metrics(), Logger: slog.New(slog.DiscardHandler), Instance: "one",
-				Dial: func(context.Context, azeventhubs.WebSocketConnParams) (net.Conn, error) {
+				Dial: func(ctx context.Context, _ azeventhubs.WebSocketConnParams) (net.Conn, error) {
 					client, server := net.Pipe()
-					go func() { _ = sim.ServeConn(context.Background(), server) }()
+					go func() { _ = sim.ServeConn(context.WithoutCancel(ctx), server) }() // Close waits for it
 					return client, nil
 				},
 			})

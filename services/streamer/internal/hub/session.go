@@ -33,7 +33,7 @@ func (h *Hub) session(ctx, lasting context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer closeClient(client)
+	defer closeClient(ctx, client)
 	store := checkpoint.New(h.set.Checkpoints, checkpoint.Settings{
 		Timeout: h.tuning.StoreTimeout,
 		Retries: h.set.Metrics.Retries.WithLabelValues(h.labels...),
@@ -83,12 +83,12 @@ func (s *session) run(ctx, lasting context.Context) error {
 		partitions.Go(func() { s.read(work, lasting, client) })
 	}
 	partitions.Wait()
-	s.end(release, &tasks)
+	s.end(ctx, release, &tasks)
 	return context.Cause(work)
 }
 
 // end gives up ownership and waits for the session's goroutines.
-func (s *session) end(release func(), tasks *sync.WaitGroup) {
+func (s *session) end(ctx context.Context, release func(), tasks *sync.WaitGroup) {
 	s.store.Close()
 	release()
 	done := make(chan struct{})
@@ -102,7 +102,7 @@ func (s *session) end(release func(), tasks *sync.WaitGroup) {
 	case <-time.After(closeTimeout):
 	}
 	// The Processor waits up to a minute for good-byes; without a connection it gets none.
-	closeClient(s.client)
+	closeClient(ctx, s.client)
 	<-done
 }
 
@@ -114,6 +114,7 @@ func (s *session) read(work, lasting context.Context, client *azeventhubs.Proces
 	s.running[id] = p
 	s.mu.Unlock()
 	s.showOwned()
+	s.hub.log.Info("partition taken", slog.String("partition", id))
 
 	err := p.run(work, lasting)
 	closing, cancel := context.WithTimeout(lasting, closeTimeout)
@@ -121,7 +122,9 @@ func (s *session) read(work, lasting context.Context, client *azeventhubs.Proces
 	_ = client.Close(closing) // the position is saved; the link ends with the connection at the latest
 
 	s.mu.Lock()
-	delete(s.running, id)
+	if s.running[id] == p {
+		delete(s.running, id)
+	}
 	s.closed[id] = time.Now()
 	s.mu.Unlock()
 	s.showOwned()
