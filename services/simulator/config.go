@@ -149,8 +149,13 @@ type namedAddress struct{ name, address string }
 
 func (l ListenConfig) all() []namedAddress {
 	return []namedAddress{
-		{"amqp", l.AMQP}, {"amqps", l.AMQPS}, {"ws", l.WS}, {"wss", l.WSS},
-		{"admin", l.Admin}, {"token_stub", l.TokenStub}, {"fake_arm", l.FakeARM},
+		{"amqp", l.AMQP},
+		{"amqps", l.AMQPS},
+		{"ws", l.WS},
+		{"wss", l.WSS},
+		{"admin", l.Admin},
+		{"token_stub", l.TokenStub},
+		{"fake_arm", l.FakeARM},
 	}
 }
 

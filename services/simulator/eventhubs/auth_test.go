@@ -1,6 +1,9 @@
 package eventhubs_test
 
 import (
+	"context"
+	"encoding/base64"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,10 +12,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/Azure/go-amqp"
 	"github.com/stretchr/testify/require"
-
-	"context"
-	"encoding/base64"
-	"fmt"
 
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
 )

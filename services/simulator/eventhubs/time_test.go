@@ -30,7 +30,7 @@ func idle(t *testing.T, cfg eventhubs.Config, sleep time.Duration) int64 {
 	require.Equal(t, []string{"before"}, bodies(receive(ctx, t, reader, 1)))
 	for range 3 {
 		synctest.Wait()
-		time.Sleep(sleep)
+		<-time.After(sleep)
 		require.NoError(t, send(ctx, t, producer, batch, "after"))
 		require.Equal(t, []string{"after"}, bodies(receive(ctx, t, reader, 1)))
 	}
@@ -72,7 +72,7 @@ func TestExpiredTokenDetaches(t *testing.T) {
 		producer := s.producer(signedConnection(t, "sim.test", "all", "c2VjcmV0", time.Now().Add(time.Hour)))
 		batch := azeventhubs.EventDataBatchOptions{PartitionID: new("0")}
 		require.NoError(t, send(t.Context(), t, producer, batch, "in time"))
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		err := send(t.Context(), t, producer, batch, "too late")
 		requireCode(t, err, azeventhubs.ErrorCodeUnauthorizedAccess)
 		require.ErrorContains(t, err, "ExpiredToken: The token")

@@ -66,7 +66,7 @@ func TestHubs(t *testing.T) {
 	c.do("POST", "/v1/hubs", `{"name":"new","partitions":2}`, http.StatusConflict, nil)
 	c.do("POST", "/v1/hubs", `{"name":"bad name","partitions":2}`, http.StatusBadRequest, nil)
 	c.do("POST", "/v1/hubs", `{"name":"x","partitions":0}`, http.StatusBadRequest, nil)
-	c.do("POST", "/v1/hubs", `{"nmae":"x"}`, http.StatusBadRequest, nil)
+	c.do("POST", "/v1/hubs", `{"title":"x"}`, http.StatusBadRequest, nil)
 	c.do("POST", "/v1/hubs", `{"namespace":"none","name":"x","partitions":1}`, http.StatusNotFound, nil)
 	var hubs []eventhubs.HubState
 	c.do("GET", "/v1/hubs", "", http.StatusOK, &hubs)

@@ -44,12 +44,14 @@ func TestReadValueTypes(t *testing.T) {
 			require.Equal(t, uint64(0x1234), v.Descriptor)
 			wantText("x")(t, v)
 		}},
-		"described by name": {append([]byte{0}, append(amqp.AppendSymbol(nil, "d"), amqp.AppendUint(nil, 9)...)...),
+		"described by name": {
+			append([]byte{0}, append(amqp.AppendSymbol(nil, "d"), amqp.AppendUint(nil, 9)...)...),
 			func(t *testing.T, v amqp.Value) {
 				t.Helper()
 				require.Equal(t, "d", v.Name)
 				wantUint(9)(t, v)
-			}},
+			},
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -54,7 +54,9 @@ func TestBatcher(t *testing.T) {
 	b.Add([]byte(`{"b":2}`))
 	require.True(t, b.Full(7))
 	message, count = b.Take()
-	require.Equal(t, `{"records":[{"a":1},{"b":2}]}`, string(message))
+	if want := `{"records":[{"a":1},{"b":2}]}`; string(message) != want {
+		t.Fatalf("got %s, want %s", message, want) // the bytes, not the meaning
+	}
 	require.Equal(t, 2, count)
 }
 
