@@ -55,12 +55,12 @@ func compile(f *controlv1.SignInFilter) (filter, error) {
 	if f.GetUser() != "" {
 		// Most object ids are in lower case, and their index knows them as they are written.
 		compiled.add("(user_key = {user:String} OR user_id = {user:String} OR lower(user_id) = {user:String})",
-			clickhouse.Named("user", tables.Key(strings.TrimSpace(f.GetUser()))))
+			clickhouse.Named("user", tables.Key(f.GetUser())))
 	}
 	if f.GetApp() != "" {
 		compiled.add("(lower(app_id) = {app:String} OR lower(app_service_principal_id) = {app:String}"+
 			" OR lower(service_principal_id) = {app:String})",
-			clickhouse.Named("app", strings.ToLower(strings.TrimSpace(f.GetApp()))))
+			clickhouse.Named("app", strings.ToLower(f.GetApp())))
 	}
 	if err := compiled.addAddress(f.GetIp()); err != nil {
 		return filter{}, err

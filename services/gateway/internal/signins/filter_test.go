@@ -37,10 +37,11 @@ func TestFiltersAreNormalized(t *testing.T) {
 		"none": {nil, "true", map[string]any{}},
 		"tenants": {
 			&controlv1.SignInFilter{TenantIds: []string{"B", "a", "b"}},
-			"tenant_id IN {tenants:Array(String)}", map[string]any{"tenants": []string{"a", "b"}},
+			"tenant_id IN {tenants:Array(String)}",
+			map[string]any{"tenants": []string{"a", "b"}},
 		},
 		"user": {
-			&controlv1.SignInFilter{User: " Ada@Example.COM "},
+			&controlv1.SignInFilter{User: "Ada@Example.COM"},
 			"(user_key = {user:String} OR user_id = {user:String} OR lower(user_id) = {user:String})",
 			map[string]any{"user": "ada@example.com"},
 		},
@@ -51,7 +52,8 @@ func TestFiltersAreNormalized(t *testing.T) {
 		},
 		"countries": {
 			&controlv1.SignInFilter{Countries: []string{"us", "CH"}},
-			"country IN {countries:Array(String)}", map[string]any{"countries": []string{"CH", "US"}},
+			"country IN {countries:Array(String)}",
+			map[string]any{"countries": []string{"CH", "US"}},
 		},
 		"error codes and types": {
 			&controlv1.SignInFilter{
@@ -65,7 +67,8 @@ func TestFiltersAreNormalized(t *testing.T) {
 		},
 		"outcome": {
 			&controlv1.SignInFilter{Outcome: controlv1.SignInOutcome_SIGN_IN_OUTCOME_INTERRUPTED},
-			"outcome = {outcome:String}", map[string]any{"outcome": "interrupted"},
+			"outcome = {outcome:String}",
+			map[string]any{"outcome": "interrupted"},
 		},
 	}
 	for name, tc := range cases {

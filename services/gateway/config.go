@@ -1,0 +1,72 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/clickhouse"
+	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
+)
+
+// DefaultAddress is where the gateway listens unless told otherwise, and where entractl looks for it.
+const DefaultAddress = "127.0.0.1:7300"
+
+// Parts of the config.
+type (
+	// SearchConfig bounds searches.
+	SearchConfig = signins.Config
+	// SubscribeConfig bounds subscriptions.
+	SubscribeConfig = subscribe.Config
+)
+
+// Config is the section `gateway` of the configuration.
+type Config struct {
+	// GRPC says where clients are served.
+	GRPC grpcserver.Config `yaml:"grpc"`
+	// TokenFile holds the bearer token that opens every method. It is made with a random token, readable
+	// by its owner alone, where it is absent. Page and resume tokens are signed with a key that derives
+	// from it: several gateways with one token understand each other's.
+	TokenFile string `yaml:"token_file"`
+	// NATS says how the bus is reached.
+	NATS bus.Config `yaml:"nats"`
+	// ClickHouse says where sign-ins are searched. A gateway of its own needs a dsn.
+	ClickHouse clickhouse.Config `yaml:"clickhouse"`
+	// Search bounds SearchSignIns.
+	Search SearchConfig `yaml:"search"`
+	// Subscribe bounds Subscribe.
+	Subscribe SubscribeConfig `yaml:"subscribe"`
+	// ProbeInterval is how often store and bus are asked whether they are there, for the health service.
+	ProbeInterval time.Duration `yaml:"probe_interval"`
+}
+
+// DefaultConfig serves on loopback.
+func DefaultConfig() Config {
+	c := Config{
+		GRPC: grpcserver.DefaultConfig(), TokenFile: "data/credentials/gateway.token",
+		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(),
+		Search: signins.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
+		ProbeInterval: 5 * time.Second,
+	}
+	c.GRPC.Address = DefaultAddress
+	c.NATS.User = bus.UserGateway
+	return c
+}
+
+// Validate names every fault by its key. Without a dsn the rest of clickhouse is not looked at: the
+// engine is then another's.
+func (c Config) Validate() error {
+	var p config.Problems
+	p.Under("grpc", c.GRPC.Validate())
+	p.Check(c.TokenFile != "", "token_file", "must be set")
+	p.Under("nats", c.NATS.Validate())
+	if !c.ClickHouse.DSN.IsZero() {
+		p.Under("clickhouse", c.ClickHouse.Validate())
+	}
+	p.Under("search", c.Search.Validate())
+	p.Under("subscribe", c.Subscribe.Validate())
+	p.Check(c.ProbeInterval > 0, "probe_interval", "must be positive")
+	return p.Err()
+}

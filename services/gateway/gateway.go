@@ -1,0 +1,196 @@
+// Package gateway answers programs and people over gRPC: searches of what is stored, and events as
+// they come.
+//
+// It reads ClickHouse, the stream EVENTS and the object store blobs, and writes nothing but its token
+// file. It listens on loopback unless it has a certificate, and no method, health and reflection
+// included, works without the token. What a client sends is bound to parameters or compared; it never
+// becomes part of a statement or a subject.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/grpc"
+
+	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
+	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/lifecycle"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
+	"github.com/entraflow/entraflow/services/gateway/internal/token"
+)
+
+// Settings are what the program gives the gateway.
+type Settings struct {
+	app.Settings
+	// InProcess reaches a NATS server in this process; nil goes by Config.NATS.URL.
+	InProcess nats.InProcessConnProvider
+	// Engine returns the ClickHouse engine that runs in this process; it is called by Run, and the
+	// gateway does not close it. Nil goes by Config.ClickHouse.
+	Engine func() *embedded.Engine
+}
+
+// Service is the gateway. Run may be called once.
+type Service struct {
+	cfg     Config
+	set     Settings
+	metrics metrics
+	ready   chan struct{}
+	bound   net.Addr // set before ready is closed
+}
+
+var errNoStore = errors.New("clickhouse.dsn: must be set")
+
+// New returns a gateway. It opens nothing.
+func New(cfg Config, set Settings) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.ClickHouse.DSN.IsZero() && set.Engine == nil {
+		return nil, errNoStore
+	}
+	if set.Logger == nil {
+		set.Logger = slog.New(slog.DiscardHandler)
+	}
+	metrics, err := newMetrics(set.Registry)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, set: set, metrics: metrics, ready: make(chan struct{})}, nil
+}
+
+// Name implements lifecycle.Service.
+func (s *Service) Name() string { return "gateway" }
+
+// Ready is closed once clients are served.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Addr returns where the gateway listens. It must not be called before Ready is closed.
+func (s *Service) Addr() net.Addr { return s.bound }
+
+// Run serves until ctx is done, then lets searches end and tells subscribers to connect elsewhere. It
+// waits for NATS at its start; while ClickHouse is away, searches say so. It returns an error if the
+// token file is no such, NATS refuses the user, or the address is taken.
+func (s *Service) Run(ctx context.Context) error {
+	secret, err := s.token()
+	if err != nil {
+		return err
+	}
+	conn, err := bus.Connect(ctx, s.cfg.NATS, bus.Settings{
+		Service: s.Name(), InProcess: s.set.InProcess,
+		Logger: s.set.Logger, Registerer: s.set.Registry, Clock: s.set.Clock,
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before it had begun
+		}
+		return err
+	}
+	defer conn.Close()
+	store := newStore(s.cfg.ClickHouse, s.set)
+	server, events, err := s.build(secret, conn, store)
+	if err != nil {
+		return err
+	}
+	err = s.serve(ctx, server, probe{
+		interval: s.cfg.ProbeInterval, store: store, conn: conn, server: server, up: s.metrics.up,
+	})
+	events.Wait()
+	return errors.Join(err, store.close(ctx))
+}
+
+// token returns the token of the token file, which it makes where there is none.
+func (s *Service) token() (config.Secret, error) {
+	const ownerOnly = 0o700
+	if err := os.MkdirAll(filepath.Dir(s.cfg.TokenFile), ownerOnly); err != nil {
+		return config.Secret{}, fmt.Errorf("making folder of token file: %w", err)
+	}
+	return grpcserver.EnsureToken(s.cfg.TokenFile)
+}
+
+// build makes the server and its methods, of which events may outlive their calls a little.
+func (s *Service) build(secret config.Secret, conn *bus.Conn, store *store) (*grpcserver.Server, *subscribe.Server, error) {
+	pages, err := token.NewCodec(secret, "page")
+	if err != nil {
+		return nil, nil, err
+	}
+	places, err := token.NewCodec(secret, "resume")
+	if err != nil {
+		return nil, nil, err
+	}
+	search := signins.NewServer(s.cfg.Search, signins.Settings{
+		Store: store, Tokens: pages, Clock: s.set.Clock, Metrics: s.metrics.search,
+	})
+	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
+		JetStream: conn.JetStream(), Blobs: bus.NewBlobs(conn), Tokens: places,
+		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
+	})
+	server, err := grpcserver.New(s.cfg.GRPC, grpcserver.Settings{
+		Service: s.Name(), Logger: s.set.Logger, Registry: s.set.Registry,
+		Authenticator: grpcserver.StaticToken{
+			Token: secret, Identity: grpcserver.Identity{Subject: "token", AllTenants: true},
+		},
+		Register: func(r grpc.ServiceRegistrar) {
+			controlv1.RegisterSignInServiceServer(r, search)
+			controlv1.RegisterEventServiceServer(r, events)
+		},
+	})
+	return server, events, err
+}
+
+// serve runs the server and what goes on beside it until ctx is done.
+func (s *Service) serve(ctx context.Context, server *grpcserver.Server, probe probe) error {
+	beside, stop := context.WithCancel(ctx)
+	var tasks sync.WaitGroup
+	probed := make(chan struct{})
+	tasks.Go(func() { probe.run(beside, probed) })
+	tasks.Go(func() { s.announce(beside, server, probed) })
+	err := server.Run(ctx)
+	stop()
+	tasks.Wait()
+	return err
+}
+
+// announce closes ready once the server listens and the store was asked for: searches then work, if
+// it is there.
+func (s *Service) announce(ctx context.Context, server *grpcserver.Server, probed <-chan struct{}) {
+	for _, done := range []<-chan struct{}{server.Ready(), probed} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.bound = server.Addr()
+	s.set.Logger.Info("serving", slog.String("address", s.bound.String()))
+	close(s.ready)
+}
+
+// Program is the command line program.
+func Program() app.Service[Config] {
+	return app.Service[Config]{
+		Name:    "gateway",
+		Short:   "serve searches and live events over gRPC",
+		Long:    "Answers searches from ClickHouse and streams events from NATS to clients over gRPC.",
+		Default: DefaultConfig,
+		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
+			return New(c, Settings{Settings: set})
+		},
+		Flags: []app.Flag{
+			{Name: "address", Key: "gateway.grpc.address", Usage: "host:port of the gRPC server"},
+			{Name: "token-file", Key: "gateway.token_file", Usage: "file of the bearer token"},
+		},
+	}
+}

@@ -1,0 +1,209 @@
+package signins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+)
+
+// horizonSlack is how far ahead of our clock the present may be: clocks differ, and records come late
+// rather than early.
+const horizonSlack = 5 * time.Minute
+
+// search is one call.
+type search struct {
+	server     *Server
+	filter     filter
+	after      *cursor // nil: from the newest
+	size       int
+	includeRaw bool
+
+	deadline time.Time
+	begin    cursor
+	at       cursor // everything from begin to here was looked at
+	found    []*eventv1.Event
+	bytes    int
+	last     cursor // of the last of found
+}
+
+// run returns the sign-ins of the page, and where the next one begins, if there is more.
+func (s *search) run(ctx context.Context) ([]*eventv1.Event, *cursor, error) {
+	s.deadline = time.Now().Add(s.server.cfg.Timeout)
+	d, err := s.descent(ctx)
+	if err != nil || d == nil {
+		return nil, nil, err
+	}
+	s.begin, s.at = d.at, d.at
+	for {
+		keys, end, err := s.gather(ctx, d)
+		full, takeErr := s.takeAll(ctx, keys)
+		if full {
+			return s.found, &s.last, nil
+		}
+		if takeErr == nil {
+			s.at = d.at
+		}
+		err = errors.Join(err, takeErr)
+		switch {
+		case err == nil && end:
+			return s.found, nil, nil
+		case err == nil && len(s.found) < s.size && !s.late():
+		case err == nil, errors.Is(err, errTooLarge) && s.at != s.begin:
+			return s.found, &s.at, nil
+		default:
+			return nil, nil, err
+		}
+	}
+}
+
+// late reports whether the search shall end with what it has; it never does before it has moved.
+func (s *search) late() bool { return time.Now().After(s.deadline) && s.at != s.begin }
+
+// descent begins at the page's start or the newest row, and ends at the oldest row; nil if there is
+// nothing to look at.
+func (s *search) descent(ctx context.Context) (*descent, error) {
+	oldest, newest, any, err := s.bounds(ctx)
+	if err != nil || !any {
+		return nil, err
+	}
+	top := cursor{at: newest + 1}
+	if s.filter.to < top.at {
+		top.at = s.filter.to
+	}
+	if s.after != nil && s.after.at < top.at {
+		top = *s.after
+	}
+	horizon := s.server.set.Clock.Now().Add(horizonSlack).UnixMilli()
+	return newDescent(top, max(oldest, s.filter.from), horizon), nil
+}
+
+// bounds returns the first and last time of all rows; none if there is no row.
+func (s *search) bounds(ctx context.Context) (oldest, newest int64, any bool, err error) {
+	var count uint64
+	err = s.query(ctx, "bounds", boundsQuery, nil, func(rows driver.Rows) error {
+		return rows.Scan(&oldest, &newest, &count)
+	})
+	return oldest, newest, count > 0, err
+}
+
+// gather returns the next keys, as many as the page lacks and one more, or fewer if the time is over;
+// end says that there are no more. The keys count with an error, too.
+func (s *search) gather(ctx context.Context, d *descent) (keys []key, end bool, err error) {
+	limit := s.size + 1 - len(s.found)
+	for len(keys) < limit {
+		w, ok := d.next()
+		if !ok {
+			return distinct(keys), true, nil
+		}
+		if time.Now().After(s.deadline) && d.at != s.begin {
+			break
+		}
+		some, err := s.keys(ctx, w, limit-len(keys))
+		switch {
+		case errors.Is(err, errTooLarge) && time.Now().Before(s.deadline) && d.shrink():
+			s.server.set.Metrics.Shrunk.WithLabelValues().Inc()
+		case err != nil:
+			return distinct(keys), false, err
+		case len(some) == limit-len(keys):
+			d.paused(some[len(some)-1].cursor)
+		default:
+			d.passed(w)
+		}
+		keys = append(keys, some...)
+	}
+	return distinct(keys), false, nil
+}
+
+// takeAll takes keys some at a time; full says that there is one more than fits on the page.
+func (s *search) takeAll(ctx context.Context, keys []key) (full bool, err error) {
+	for chunk := range slices.Chunk(keys, s.server.cfg.FetchRows) {
+		if full, err := s.take(ctx, chunk); full || err != nil {
+			return full, err
+		}
+		s.at = chunk[len(chunk)-1].cursor
+	}
+	return false, nil
+}
+
+// keys returns keys of the window in order; a key comes once for each version that is stored.
+func (s *search) keys(ctx context.Context, w window, limit int) ([]key, error) {
+	var keys []key
+	err := s.query(ctx, "keys", keysQuery(&s.filter), keysParams(&s.filter, w, limit), func(rows driver.Rows) error {
+		var k key
+		err := rows.Scan(&k.at, &k.id, &k.tenant)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+// take adds the sign-ins of the keys that still match, all that fit or, after an error, none; full
+// says that one did not fit on the page.
+func (s *search) take(ctx context.Context, keys []key) (full bool, err error) {
+	var taken []row
+	room := int(s.server.cfg.PageBytes) - s.bytes
+	err = s.query(ctx, "rows", rowsQuery(&s.filter), rowsParams(&s.filter, keys), func(rows driver.Rows) error {
+		r, err := s.server.scan(rows, s.includeRaw)
+		if err != nil || !r.matches || full {
+			return err
+		}
+		count := len(s.found) + len(taken)
+		if room -= r.size; count == s.size || count > 0 && room < 0 {
+			full = true
+			return nil
+		}
+		taken = append(taken, r)
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, r := range taken {
+		s.found, s.bytes, s.last = append(s.found, r.event), s.bytes+r.size, r.cursor
+	}
+	return full, nil
+}
+
+// query sends a statement within the bounds of one and hands each row to each.
+func (s *search) query(ctx context.Context, name, statement string, params []any, each func(driver.Rows) error) error {
+	cfg := s.server.cfg
+	s.server.set.Metrics.Queries.WithLabelValues(name).Inc()
+	asking, cancel := context.WithTimeout(ctx, cfg.QueryTimeout+time.Second) // the store's own limit tells more
+	defer cancel()
+	asking = clickhouse.Context(asking, clickhouse.WithSettings(clickhouse.Settings{
+		"max_execution_time": int(cfg.QueryTimeout / time.Second),
+		"max_memory_usage":   int64(cfg.QueryMemory),
+	}))
+	rows, err := s.server.set.Store.Query(asking, statement, params...)
+	if err != nil {
+		return fmt.Errorf("searching sign-ins: %w", shown(ctx, err))
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("searching sign-ins: %w", shown(ctx, err))
+	}
+	return nil
+}
+
+// distinct drops versions of one key, which stand side by side.
+func distinct(keys []key) []key {
+	var kept []key
+	for _, k := range keys {
+		if len(kept) == 0 || kept[len(kept)-1].cursor != k.cursor {
+			kept = append(kept, k)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,148 @@
+package signins
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+
+	"github.com/entraflow/entraflow/pkg/clock"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/telemetry"
+)
+
+func TestErrorsOfTheStore(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	exception := func(code int32) error { return &clickhouse.Exception{Code: code, Message: "secret"} }
+	cases := map[string]struct {
+		ctx  context.Context //nolint:containedctx // a case
+		err  error
+		want codes.Code // Unknown: not shown
+	}{
+		"refused":      {t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, codes.Unavailable},
+		"slow":         {t.Context(), exception(codeTimeout), codes.ResourceExhausted},
+		"our time":     {t.Context(), context.DeadlineExceeded, codes.ResourceExhausted},
+		"memory":       {t.Context(), exception(codeMemoryLimit), codes.ResourceExhausted},
+		"busy":         {t.Context(), exception(codeTooManyQueries), codes.Unavailable},
+		"no table":     {t.Context(), exception(codeUnknownTable), codes.Unavailable},
+		"syntax":       {t.Context(), exception(62), codes.Unknown},
+		"call is over": {ended, exception(codeQueryWasCancelled), codes.Unknown},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := shown(tc.ctx, tc.err)
+			var s grpcserver.Shown
+			if !errors.As(err, &s) {
+				require.Equal(t, tc.want, codes.Unknown)
+				return
+			}
+			require.Equal(t, tc.want, s.GRPCCode())
+			require.NotContains(t, s.Error()+s.Remedy(), "secret")
+			require.ErrorIs(t, err, tc.err, "the log needs the cause")
+		})
+	}
+	require.NoError(t, shown(t.Context(), nil))
+}
+
+// heavy is a store with a row every minute of which no statement may look at more than a span.
+type heavy struct {
+	first, last int64
+	span        int64
+	queries     int
+}
+
+func (h *heavy) Query(_ context.Context, query string, args ...any) (driver.Rows, error) {
+	h.queries++
+	if query == boundsQuery {
+		return &fakeRows{rows: [][]any{{h.first, h.last, uint64(1)}}}, nil
+	}
+	params := map[string]any{}
+	for _, arg := range args {
+		named := arg.(driver.NamedValue) //nolint:errcheck // a fault of the test
+		params[named.Name] = named.Value
+	}
+	from, at := params["from"].(int64), params["at"].(int64) //nolint:errcheck // a fault of the test
+	if at-from > h.span {
+		return nil, &clickhouse.Exception{Code: codeMemoryLimit}
+	}
+	return &fakeRows{}, nil
+}
+
+// fakeRows are rows in memory.
+type fakeRows struct {
+	driver.Rows
+
+	rows [][]any
+	next int
+}
+
+func (r *fakeRows) Next() bool   { r.next++; return r.next <= len(r.rows) }
+func (r *fakeRows) Err() error   { return nil }
+func (r *fakeRows) Close() error { return nil }
+
+func (r *fakeRows) Scan(dest ...any) error {
+	for i, value := range r.rows[r.next-1] {
+		switch to := dest[i].(type) {
+		case *int64:
+			*to = value.(int64) //nolint:errcheck // a fault of the test
+		case *uint64:
+			*to = value.(uint64) //nolint:errcheck // a fault of the test
+		}
+	}
+	return nil
+}
+
+func newSearch(t *testing.T, store querier, timeout time.Duration) *search {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Timeout = timeout
+	server := NewServer(cfg, Settings{Store: store, Clock: clock.Real(), Metrics: NewMetrics(telemetry.NewMetrics(nil, "test"))})
+	all, err := compile(nil)
+	require.NoError(t, err)
+	return &search{server: server, filter: all, size: 10}
+}
+
+// A window that is too much for the store is made smaller until it is not.
+func TestASearchAsksForLess(t *testing.T) {
+	last := time.Now().UnixMilli()
+	day := 24 * time.Hour.Milliseconds()
+	store := &heavy{first: last - 30*day, last: last, span: day}
+	found, next, err := newSearch(t, store, time.Minute).run(t.Context())
+	require.NoError(t, err)
+	require.Nil(t, next)
+	require.Empty(t, found)
+	require.Less(t, store.queries, 100)
+}
+
+func TestASearchThatTakesTooLongGoesOnInTheNextPage(t *testing.T) {
+	last := time.Now().UnixMilli()
+	day := 24 * time.Hour.Milliseconds()
+	store := &heavy{first: last - 2*day, last: last, span: 1 << 60}
+	search := newSearch(t, store, time.Nanosecond)
+	pages := 0
+	for ; ; pages++ {
+		require.Less(t, pages, 1000)
+		_, next, err := search.run(t.Context())
+		require.NoError(t, err)
+		if next == nil {
+			break
+		}
+		require.NotEqual(t, search.begin, *next, "a page must go on")
+		search.after = next
+	}
+	require.Greater(t, pages, 3)
+}
+
+func TestASearchThatCannotBeSmallerIsRefused(t *testing.T) {
+	last := time.Now().UnixMilli()
+	store := &heavy{first: last - 1_000_000_000, last: last, span: 1}
+	_, _, err := newSearch(t, store, time.Minute).run(t.Context())
+	require.ErrorIs(t, err, errTooLarge)
+}

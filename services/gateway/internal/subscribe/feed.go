@@ -1,0 +1,203 @@
+package subscribe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+)
+
+const (
+	// requestTimeout bounds a question to JetStream.
+	requestTimeout = 5 * time.Second
+	// heartbeat is how often the server says that it is there while it has no message; twice that
+	// without one means that the consumer is gone.
+	heartbeat  = 3 * time.Second
+	pullExpiry = 30 * time.Second
+	// inactive is when the server removes a consumer that nobody deleted.
+	inactive = 30 * time.Second
+)
+
+var (
+	errIdle = errors.New("no message")
+	errLost = errors.New("messages were lost on the way")
+	errDown = errors.New("not connected to nats") // at once, where a request would wait for its time
+)
+
+// start says where a feed begins: behind a position, at a time, or else with the next message.
+type start struct {
+	after *position
+	time  time.Time
+}
+
+// feed reads the chosen messages of EVENTS one after the other, each at least once, over as many
+// consumers as it takes: when one is gone, or a message of it did not arrive, the next begins where it
+// ended. It has one user.
+type feed struct {
+	js       jetstream.JetStream
+	cfg      Config
+	subjects []string
+	start    start
+
+	position position // what came up to here was returned, or is not chosen
+	verified position // the stream held everything behind this place when it was asked last
+
+	opened   bool // once at least
+	consumer jetstream.Consumer
+	messages jetstream.MessagesContext // nil: not open
+	received uint64                    // messages of this consumer
+}
+
+// open makes a consumer behind the position. It fails with errGone if events behind it are gone.
+func (f *feed) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := f.stream(ctx)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	byTime := false
+	if !f.opened {
+		f.begin(info)
+		byTime = !f.start.time.IsZero()
+	}
+	if !f.position.holds(info.Created, info.State.FirstSeq) {
+		return errGone
+	}
+	// A stream that lost its end gives the numbers to other events.
+	f.position.sequence = min(f.position.sequence, info.State.LastSeq)
+	if f.consumer, err = stream.CreateConsumer(ctx, f.consumerConfig(byTime)); err != nil {
+		return fmt.Errorf("creating consumer: %w", err)
+	}
+	if byTime {
+		f.position.sequence = f.consumer.CachedInfo().Delivered.Stream
+	}
+	f.opened, f.verified, f.received = true, f.position, 0
+	f.messages, err = f.consumer.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(f.cfg.Buffer, int(f.cfg.BufferBytes)),
+		jetstream.PullHeartbeat(heartbeat), jetstream.PullExpiry(pullExpiry),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true),
+	)
+	if err != nil {
+		f.close(ctx)
+		return fmt.Errorf("pulling messages: %w", err)
+	}
+	return nil
+}
+
+// stream asks for the stream and its state.
+func (f *feed) stream(ctx context.Context) (jetstream.Stream, error) {
+	if !f.js.Conn().IsConnected() {
+		return nil, errDown
+	}
+	stream, err := f.js.Stream(ctx, eventv1.EventStream)
+	if err != nil {
+		return nil, fmt.Errorf("looking up stream: %w", err)
+	}
+	return stream, nil
+}
+
+func (f *feed) begin(info *jetstream.StreamInfo) {
+	f.position = position{created: info.Created.UnixNano(), sequence: info.State.LastSeq}
+	if f.start.after != nil {
+		f.position = *f.start.after
+	}
+}
+
+func (f *feed) consumerConfig(byTime bool) jetstream.ConsumerConfig {
+	cfg := jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.position.sequence + 1,
+		AckPolicy: jetstream.AckNonePolicy, FilterSubjects: f.subjects,
+		InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
+	}
+	if byTime {
+		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &f.start.time
+	}
+	return cfg
+}
+
+func (f *feed) isOpen() bool { return f.messages != nil }
+
+// next returns the next message; errIdle if none came in time. After another error the feed must be
+// closed and opened again.
+func (f *feed) next(wait time.Duration) (jetstream.Msg, error) {
+	for {
+		msg, err := f.messages.Next(jetstream.NextMaxWait(wait))
+		if errors.Is(err, nats.ErrTimeout) {
+			return nil, errIdle
+		}
+		if err != nil {
+			return nil, fmt.Errorf("receiving message: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("reading message metadata: %w", err)
+		}
+		if f.received++; meta.Sequence.Consumer != f.received {
+			return nil, errLost
+		}
+		f.position.sequence = meta.Sequence.Stream
+		// A start in the future does not exist for JetStream.
+		if !meta.Timestamp.Before(f.start.time) {
+			return msg, nil
+		}
+	}
+}
+
+// advance moves the position over messages that are not chosen. It must be called when the feed is
+// idle; an error means that a message did not arrive.
+func (f *feed) advance(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if !f.js.Conn().IsConnected() {
+		return errDown
+	}
+	info, err := f.consumer.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for consumer: %w", err)
+	}
+	if info.Delivered.Consumer != f.received {
+		return errLost
+	}
+	if info.NumPending == 0 {
+		f.position.sequence = max(f.position.sequence, info.Delivered.Stream)
+	}
+	return nil
+}
+
+// verify fails with errGone if the stream dropped events before they could be delivered.
+func (f *feed) verify(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := f.stream(ctx)
+	if err != nil {
+		return err
+	}
+	if info := stream.CachedInfo(); !f.verified.holds(info.Created, info.State.FirstSeq) {
+		return errGone
+	}
+	f.verified = f.position
+	return nil
+}
+
+// close ends the consumer. The feed may be opened again.
+func (f *feed) close(ctx context.Context) {
+	if f.messages != nil {
+		f.messages.Stop()
+		f.messages = nil
+	}
+	if f.consumer == nil || !f.js.Conn().IsConnected() {
+		return
+	}
+	// Draining: the call may be over. If it fails, the server removes the consumer by itself.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	_ = f.js.DeleteConsumer(ctx, eventv1.EventStream, f.consumer.CachedInfo().Name)
+	f.consumer = nil
+}

@@ -1,0 +1,25 @@
+package gateway
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/entraflow/entraflow/pkg/telemetry"
+	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
+)
+
+type metrics struct {
+	search    signins.Metrics
+	subscribe subscribe.Metrics
+	up        *prometheus.GaugeVec
+}
+
+func newMetrics(registry prometheus.Registerer) (metrics, error) {
+	m := telemetry.NewMetrics(registry, "gateway")
+	made := metrics{
+		search:    signins.NewMetrics(m),
+		subscribe: subscribe.NewMetrics(m),
+		up:        m.Gauge("dependency_up", "1 while the store or the bus answers.", "dependency"),
+	}
+	return made, m.Err()
+}
