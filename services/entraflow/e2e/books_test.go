@@ -72,14 +72,15 @@ type books struct {
 
 func newBooks() *books { return &books{facts: map[string]fact{}} }
 
-// enter notes the records of one message where the hub put them. Of an id the greatest version counts.
-func (b *books) enter(at receipt, records ...record) {
+// enter notes records of one message where the hub put them; the first is the message's indexth. Of an id the
+// greatest version counts.
+func (b *books) enter(at receipt, index int, records ...record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, r := range records {
 		id := bus.EventID(r.tenant, "signin", r.source, nil)
 		next := fact{
-			version: bus.Version(true, at.EnqueuedAt, at.Partition, at.Sequence, i),
+			version: bus.Version(true, at.EnqueuedAt, at.Partition, at.Sequence, index+i),
 			sum:     md5.Sum(r.raw), //nolint:gosec // see the import
 		}
 		if next.version > b.facts[id].version {
@@ -169,6 +170,6 @@ func (b *books) sendOne(ctx context.Context, h *hub, partition int, l load, firs
 	if err != nil {
 		return err
 	}
-	b.enter(at, records...)
+	b.enter(at, 0, records...)
 	return nil
 }

@@ -14,9 +14,9 @@ import (
 )
 
 type crashSize struct {
-	records, perMessage                              int
-	lasts                                            time.Duration // how long records are sent and programs killed
-	freeze                                           time.Duration // within lasts
+	records, perMessage                             int
+	lasts                                           time.Duration // how long records are sent and programs killed
+	freeze                                          time.Duration // within lasts
 	streamerKills, sinkKills, natsKills, storeKills int
 }
 

@@ -62,9 +62,9 @@ func newProgram(t *testing.T, dir, name string, fail func(error)) *program {
 	return p
 }
 
-// start starts the program; ctx is for its life.
+// start starts the program. It lives until it is killed, at the latest when the test ends.
 func (p *program) start(ctx context.Context) error {
-	process, err := proc.Start(ctx, p.command)
+	process, err := proc.Start(context.WithoutCancel(ctx), p.command)
 	if err != nil {
 		return err
 	}
@@ -75,10 +75,10 @@ func (p *program) start(ctx context.Context) error {
 	go func() {
 		<-process.Done()
 		p.mu.Lock()
-		unasked := p.process == process && !p.ending && ctx.Err() == nil
+		unasked := p.process == process && !p.ending
 		p.mu.Unlock()
 		if unasked {
-			p.fail(fmt.Errorf("%w: %s: %w", errEndedByItself, p.name, errors.Join(process.Wait())))
+			p.fail(fmt.Errorf("%w: %s: %v", errEndedByItself, p.name, process.Wait()))
 		}
 	}()
 	return nil

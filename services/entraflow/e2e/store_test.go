@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -15,24 +14,14 @@ import (
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
-// storeUser is the one user of clickhouse-embedded.
-const storeUser = "entraflow"
-
-func (w *world) storePassword() string { return filepath.Join(w.dir, "store", "password") }
-
 // queryable opens a connection to the store, closed when the test ends.
 func (w *world) queryable(t *testing.T) driver.Conn {
 	t.Helper()
-	return openStore(t, w.storeAddress, storeUser, w.storePassword())
-}
-
-func openStore(t *testing.T, address, user, passwordFile string) driver.Conn {
-	t.Helper()
-	password, err := config.ReadSecret(passwordFile)
+	password, err := config.ReadSecret(w.storePassword)
 	require.NoError(t, err)
 	conn, err := clickhouse.Open(&clickhouse.Options{
-		Protocol: clickhouse.HTTP, Addr: []string{address},
-		Auth: clickhouse.Auth{Database: "entraflow", Username: user, Password: password.Reveal()},
+		Protocol: clickhouse.HTTP, Addr: []string{w.storeAddress},
+		Auth: clickhouse.Auth{Database: "entraflow", Username: w.storeUser, Password: password.Reveal()},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })

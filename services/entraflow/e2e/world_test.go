@@ -27,10 +27,13 @@ type world struct {
 	sink      *program
 	streamers []*program
 
-	dir          string
-	natsAddress  string
-	storeAddress string
-	operator     *bus.Conn // as whoever looks after it
+	dir           string
+	credentials   string // the folder of NATS passwords
+	natsAddress   string
+	storeAddress  string
+	storeUser     string
+	storePassword string    // the file
+	operator      *bus.Conn // as whoever looks after it
 }
 
 // options say how a world differs from the usual.
@@ -47,7 +50,12 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
-	w := &world{hub: &hub{}, dir: t.TempDir(), natsAddress: freeAddress(t), storeAddress: freeAddress(t)}
+	dir := t.TempDir()
+	w := &world{
+		hub: &hub{}, dir: dir, credentials: filepath.Join(dir, "credentials"),
+		natsAddress: freeAddress(t), storeAddress: freeAddress(t),
+		storeUser: "entraflow", storePassword: filepath.Join(dir, "store", "password"),
+	}
 	w.simulator = w.program(t, "simulator", cancel)
 	w.nats = w.program(t, "nats", cancel)
 	w.store = w.program(t, "store", cancel)
@@ -64,14 +72,7 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 	require.NoError(t, w.nats.announced(ctx))
 	require.NoError(t, w.store.announced(ctx))
 
-	operator := w.natsConfig(bus.UserOperator)
-	password, err := config.ReadSecret(natsserver.PasswordFile(w.credentials(), bus.UserOperator))
-	require.NoError(t, err)
-	w.operator, err = bus.Connect(ctx, bus.Config{
-		URL: operator["url"].(string), User: bus.UserOperator, Password: password, MaxInFlight: 1, MaxInFlightBytes: mib,
-	}, bus.Settings{Service: "e2e"})
-	require.NoError(t, err)
-	t.Cleanup(w.operator.Close)
+	w.connect(ctx, t)
 	w.configureStreamers(t)
 	w.configureSink(t)
 	return ctx, w
@@ -82,7 +83,18 @@ func (w *world) program(t *testing.T, name string, cancel context.CancelCauseFun
 	return newProgram(t, w.dir, name, func(err error) { cancel(err) })
 }
 
-func (w *world) credentials() string { return filepath.Join(w.dir, "credentials") }
+// connect connects as the operator until the test ends.
+func (w *world) connect(ctx context.Context, t *testing.T) {
+	t.Helper()
+	cfg := bus.DefaultConfig()
+	cfg.URL, cfg.User = "nats://"+w.natsAddress, bus.UserOperator
+	var err error
+	cfg.Password, err = config.ReadSecret(natsserver.PasswordFile(w.credentials, bus.UserOperator))
+	require.NoError(t, err)
+	w.operator, err = bus.Connect(ctx, cfg, bus.Settings{Service: "e2e"})
+	require.NoError(t, err)
+	t.Cleanup(w.operator.Close)
+}
 
 func (w *world) startSimulator(ctx context.Context, t *testing.T) {
 	t.Helper()
@@ -98,7 +110,7 @@ func (w *world) startSimulator(ctx context.Context, t *testing.T) {
 // natsConfig is how a service reaches NATS.
 func (w *world) natsConfig(user string) map[string]any {
 	return map[string]any{
-		"url": "nats://" + w.natsAddress, "user": user, "password_file": natsserver.PasswordFile(w.credentials(), user),
+		"url": "nats://" + w.natsAddress, "user": user, "password_file": natsserver.PasswordFile(w.credentials, user),
 	}
 }
 
@@ -146,7 +158,7 @@ func (w *world) configureSink(t *testing.T) {
 	section := map[string]any{
 		"nats": w.natsConfig(bus.UserSink),
 		"clickhouse": map[string]any{
-			"dsn": "http://" + w.storeAddress, "username": storeUser, "password_file": w.storePassword(),
+			"dsn": "http://" + w.storeAddress, "username": w.storeUser, "password_file": w.storePassword,
 			"embedded": map[string]any{"data_dir": "unused"},
 		},
 	}
