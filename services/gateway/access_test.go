@@ -81,10 +81,7 @@ func TestNoMethodWorksWithoutTheToken(t *testing.T) {
 		"two":          {"Bearer " + token, "Bearer " + token},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx := t.Context()
-			for _, header := range headers {
-				ctx = metadata.AppendToOutgoingContext(ctx, "authorization", header)
-			}
+			ctx := metadata.NewOutgoingContext(t.Context(), metadata.MD{"authorization": headers})
 			for _, method := range names {
 				err := call(ctx, bare, method)
 				require.Equal(t, codes.Unauthenticated, status.Code(err), "%s: %v", method, err)

@@ -33,8 +33,8 @@ type record struct {
 }
 
 // event decodes the record as the streamer would.
-func (r record) event(t testing.TB) *eventv1.Event {
-	t.Helper()
+func (r record) event(tb testing.TB) *eventv1.Event {
+	tb.Helper()
 	if r.tenant == "" {
 		r.tenant = tenantA
 	}
@@ -54,11 +54,11 @@ func (r record) event(t testing.TB) *eventv1.Event {
 			"status": map[string]any{"errorCode": r.code},
 		},
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	event, err := decode.New(decode.DefaultLimits()).HubRecord(raw, decode.Origin{
 		Integration: "contoso", ObservedAt: r.at.Add(time.Minute), Clock: r.enqueued,
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return event
 }
 

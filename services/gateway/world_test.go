@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -162,5 +161,3 @@ func (w *world) publisher(t *testing.T) *bus.Publisher {
 	t.Helper()
 	return bustest.Publisher(t, w.bus.Connect(t, bus.UserStreamer))
 }
-
-func lines(texts ...string) string { return strings.Join(texts, "\n") }

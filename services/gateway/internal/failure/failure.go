@@ -10,16 +10,16 @@ import (
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 )
 
-// Invalid is the error of a request with a field that breaks a rule its proto file cannot state.
-type Invalid struct {
+// InvalidError is the error of a request with a field that breaks a rule its proto file cannot state.
+type InvalidError struct {
 	grpcserver.Shown
 	field, description string
 }
 
 // NewInvalid returns the error for the field, by its path in the request ("filter.ip"). The
 // description goes on after the field's name: "must be an address".
-func NewInvalid(field, description string) *Invalid {
-	return &Invalid{
+func NewInvalid(field, description string) *InvalidError {
+	return &InvalidError{
 		Shown: grpcserver.NewError(codes.InvalidArgument, "REQUEST_INVALID",
 			field+": "+description, "correct the field "+field),
 		field: field, description: description,
@@ -27,7 +27,7 @@ func NewInvalid(field, description string) *Invalid {
 }
 
 // Details names the field in the form that clients of gRPC know.
-func (e *Invalid) Details() []protoadapt.MessageV1 {
+func (e *InvalidError) Details() []protoadapt.MessageV1 {
 	return []protoadapt.MessageV1{&errdetails.BadRequest{
 		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: e.field, Description: e.description}},
 	}}

@@ -34,7 +34,7 @@ type filter struct {
 	conditions []condition
 }
 
-// compile checks f and turns it into conditions. The error is an *failure.Invalid.
+// compile checks f and turns it into conditions. The error is an *failure.InvalidError.
 func compile(f *controlv1.SignInFilter) (filter, error) {
 	compiled := filter{from: math.MinInt64, to: math.MaxInt64}
 	var err error

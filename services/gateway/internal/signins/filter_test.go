@@ -120,7 +120,7 @@ func TestWrongFiltersNameTheirField(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := compile(tc.filter)
-			var invalid *failure.Invalid
+			var invalid *failure.InvalidError
 			require.ErrorAs(t, err, &invalid)
 			require.Equal(t, tc.want, invalid.Error())
 		})
@@ -137,10 +137,10 @@ func TestTimesRoundUpToMilliseconds(t *testing.T) {
 	require.Equal(t, second.UnixMilli()+1, f.to)
 }
 
-func newPages(t testing.TB) pages {
-	t.Helper()
+func newPages(tb testing.TB) pages {
+	tb.Helper()
 	codec, err := token.NewCodec(config.NewSecret("secret"), "page")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return pages{codec}
 }
 
@@ -187,9 +187,8 @@ func FuzzFilter(f *testing.F) {
 			ErrorCodes: []int64{code},
 			Start:      &timestamppb.Timestamp{Seconds: start}, End: &timestamppb.Timestamp{Seconds: end},
 		})
-		var invalid *failure.Invalid
 		if err != nil {
-			if !errors.As(err, &invalid) {
+			if _, ok := errors.AsType[*failure.InvalidError](err); !ok {
 				t.Fatalf("compile returned a %T", err)
 			}
 			return

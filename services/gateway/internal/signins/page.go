@@ -20,7 +20,7 @@ func (p pages) token(f *filter, c cursor) string {
 	return p.codec.Seal(append(content, c.id...))
 }
 
-// cursor reads a page token. The error is an *failure.Invalid.
+// cursor reads a page token. The error is an *failure.InvalidError.
 func (p pages) cursor(f *filter, pageToken string) (cursor, error) {
 	const field = "page_token"
 	content, err := p.codec.Open(pageToken)

@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -53,16 +54,13 @@ func rowsQuery(f *filter) string {
 
 func rowsParams(f *filter, keys []key) []any {
 	tenants, ids := make([]string, 0, len(keys)), make([]string, 0, len(keys))
-	times := "["
-	for i, k := range keys {
+	times := make([]string, 0, len(keys))
+	for _, k := range keys {
 		tenants, ids = append(tenants, k.tenant), append(ids, k.id)
-		if i > 0 {
-			times += ","
-		}
-		times += time.UnixMilli(k.at).UTC().Format("'2006-01-02 15:04:05.000'")
+		times = append(times, time.UnixMilli(k.at).UTC().Format("'2006-01-02 15:04:05.000'"))
 	}
 	return append(f.params(),
 		clickhouse.Named("row_tenants", sorted(tenants)), clickhouse.Named("row_ids", ids),
 		// As text: clickhouse-go would write the times of an array as numbers, which no array parses.
-		clickhouse.Named("row_times", times+"]"))
+		clickhouse.Named("row_times", "["+strings.Join(times, ",")+"]"))
 }

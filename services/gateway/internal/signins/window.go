@@ -52,10 +52,7 @@ func (d *descent) next() (window, bool) {
 	if top < d.floor {
 		return window{}, false
 	}
-	from := d.floor
-	if top-d.size > d.floor { // floor and top are times of rows, far from overflow
-		from = top - d.size
-	}
+	from := max(d.floor, top-d.size) // floor and top are times of rows, far from overflow
 	if top >= d.horizon && from < d.horizon {
 		from = d.horizon
 	}

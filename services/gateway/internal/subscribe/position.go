@@ -23,7 +23,7 @@ func (p position) token(codec *token.Codec) string {
 	return codec.Seal(binary.BigEndian.AppendUint64(content, p.sequence))
 }
 
-// parsePosition reads a resume token. The error is a *failure.Invalid.
+// parsePosition reads a resume token. The error is a *failure.InvalidError.
 func parsePosition(codec *token.Codec, resumeToken string) (position, error) {
 	content, err := codec.Open(resumeToken)
 	if err != nil || len(content) != positionSize {

@@ -132,9 +132,10 @@ func (s *Server) Subscribe(
 		grace := time.NewTimer(endGrace)
 		defer grace.Stop()
 		select {
-		case <-done:
+		case err := <-done:
+			return err
 		case <-grace.C:
+			return context.Cause(ctx)
 		}
-		return context.Cause(ctx)
 	}
 }

@@ -16,10 +16,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func newCodec(t testing.TB) *token.Codec {
-	t.Helper()
+func newCodec(tb testing.TB) *token.Codec {
+	tb.Helper()
 	codec, err := token.NewCodec(config.NewSecret("secret"), "resume")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return codec
 }
 

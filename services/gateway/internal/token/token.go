@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/entraflow/entraflow/pkg/config"
 )
@@ -57,7 +58,7 @@ func (c *Codec) Open(token string) ([]byte, error) {
 		return nil, ErrInvalid
 	}
 	plain := sealed[:len(sealed)-macSize]
-	if !hmac.Equal(c.appendMAC(plain[:len(plain):len(plain)]), sealed) || plain[0] != formatVersion {
+	if !hmac.Equal(c.appendMAC(slices.Clip(plain)), sealed) || plain[0] != formatVersion {
 		return nil, ErrInvalid
 	}
 	return plain[1:], nil

@@ -13,10 +13,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func newCodec(t testing.TB, secret, use string) *token.Codec {
-	t.Helper()
+func newCodec(tb testing.TB, secret, use string) *token.Codec {
+	tb.Helper()
 	codec, err := token.NewCodec(config.NewSecret(secret), use)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return codec
 }
 
