@@ -121,7 +121,7 @@ type Event struct {
 	// notes are remarks of the decoder a person may want to see: "json_repaired", "text_replaced",
 	// "occurred_at_from_envelope", "kind_from_shape", "tenant_from_resource_id", "tenant_from_properties",
 	// "tenant_from_integration", "address_unreadable", "embedded_json_unreadable", "properties_missing",
-	// "time_unreadable". Usually empty.
+	// "time_unreadable", "properties_repaired". Usually empty.
 	Notes []string `protobuf:"bytes,13,rep,name=notes,proto3" json:"notes,omitempty"`
 	// payload is the record's model. Always set.
 	//
