@@ -190,8 +190,9 @@ func targetType(odataType string) string {
 
 func (r *record) modifiedProperties() []*eventv1.ModifiedProperty {
 	var list []*eventv1.ModifiedProperty
+	var made slab[eventv1.ModifiedProperty]
 	r.array(func() {
-		p := &eventv1.ModifiedProperty{}
+		p := made.make()
 		if r.object(func(key []byte) {
 			switch string(key) {
 			case "displayname", "name":

@@ -83,7 +83,7 @@ var signInCategories = [...]string{
 // lookUp finds a category in the table.
 func lookUp(name string) (categoryRow, bool) {
 	var buf [maxKey]byte
-	c, ok := categories[string(foldKey(name, &buf))]
+	c, ok := categories[string(lower(name, &buf))]
 	return c, ok
 }
 

@@ -197,8 +197,10 @@ var graphFiles = []graphFile{
 		"2019-05-03T03:50:34.956Z", "2019-04-05T22:31:27Z", "2019-04-05T23:00:14.097Z",
 	}},
 	{path: "beta/riskyuserhistoryitem-get.2.json", category: "RiskyUsers", dataType: "risky_user", ats: []string{"2019-05-03T03:50:34.956Z"}},
-	{path: "v1.0/list_serviceprincipalriskdetections.response.json", category: "ServicePrincipalRiskEvents",
-		dataType: "service_principal_risk_detection", ats: []string{"2021-10-26T00:00:00Z"}, notes: "time_unreadable"},
+	{
+		path: "v1.0/list_serviceprincipalriskdetections.response.json", category: "ServicePrincipalRiskEvents",
+		dataType: "service_principal_risk_detection", ats: []string{"2021-10-26T00:00:00Z"}, notes: "time_unreadable",
+	},
 	{path: "v1.0/riskyuser-get-riskyuserhistoryitem.2.json", category: "RiskyUsers", dataType: "risky_user", ats: []string{"2019-05-03T03:50:34.956Z"}},
 }
 

@@ -39,8 +39,7 @@ func TestGolden(t *testing.T) {
 // goldenOf writes an event or an error as JSON, and the raw bytes behind it where they are not the input's.
 func goldenOf(tb testing.TB, raw []byte, e *eventv1.Event, err error) []byte {
 	tb.Helper()
-	var fault *decode.Error
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*decode.Error](err); ok {
 		text, err := json.Marshal(fault)
 		require.NoError(tb, err)
 		return indented(tb, text)

@@ -17,6 +17,7 @@ const (
 	noteEmbeddedUnreadable
 	notePropertiesMissing
 	noteTimeUnreadable
+	notePropertiesRepaired
 )
 
 // noteNames are the notes as they stand in Event.notes, in this order.
@@ -39,6 +40,8 @@ var noteNames = [...]string{
 	"properties_missing",
 	// A field for a date and time held something else.
 	"time_unreadable",
+	// The properties are JSON inside a string, and that had to be repaired; Event.raw is as it came.
+	"properties_repaired",
 }
 
 func (n *noteSet) add(note noteSet) { *n |= note }

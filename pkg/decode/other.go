@@ -1,10 +1,6 @@
 package decode
 
-import (
-	"strings"
-
-	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
-)
+import eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 
 // other decodes a record of a category without a model: the envelope, and from the properties just what
 // names the fact and its time.
@@ -56,5 +52,3 @@ func (r *record) otherFromEnvelope(o *eventv1.Other) {
 	o.ResourceId = r.outer(envResourceID)
 	o.Location = r.outer(envLocation)
 }
-
-func lowerASCII(text string) string { return strings.ToLower(text) }

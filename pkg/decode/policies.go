@@ -10,8 +10,14 @@ import (
 // policies decodes appliedConditionalAccessPolicies.
 func (r *record) policies() []*eventv1.ConditionalAccessPolicy {
 	var list []*eventv1.ConditionalAccessPolicy
+	var policies slab[eventv1.ConditionalAccessPolicy]
 	r.array(func() {
-		p := &eventv1.ConditionalAccessPolicy{}
+		if list == nil {
+			// Tenants with policies have some.
+			const some = 8
+			list = make([]*eventv1.ConditionalAccessPolicy, 0, some)
+		}
+		p := policies.make()
 		if r.object(func(key []byte) {
 			switch string(key) {
 			case "id":
@@ -68,13 +74,27 @@ func (r *record) conditions() string {
 	if mask == 0 {
 		return noConditions
 	}
+	return r.conditionText(mask)
+}
+
+// conditionText writes a set of conditions. The same few sets come again and again, so their texts are kept.
+func (r *record) conditionText(mask uint64) string {
+	const most = 256
+	if text, ok := r.conditionTexts[mask]; ok {
+		return text
+	}
 	var names []string
 	for bit, name := range conditionNames {
 		if mask&(1<<bit) != 0 {
 			names = append(names, name)
 		}
 	}
-	return strings.Join(names, ",")
+	text := strings.Join(names, ",")
+	if r.conditionTexts == nil || len(r.conditionTexts) >= most {
+		r.conditionTexts = make(map[uint64]string)
+	}
+	r.conditionTexts[mask] = text
+	return text
 }
 
 // conditionMask reads digits or names. False: it holds a condition without a name or bit.

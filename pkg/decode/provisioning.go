@@ -1,6 +1,10 @@
 package decode
 
-import eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+import (
+	"strings"
+
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+)
 
 // Names of provisioning step types and results by their number, as hubs write them.
 var (
@@ -8,7 +12,6 @@ var (
 	provisioningResults   = [...]string{"success", "failure", "skipped", "warning"}
 )
 
-//nolint:funlen // a table
 func (r *record) provisioning(e *eventv1.Event) {
 	p := &eventv1.Provisioning{}
 	e.Payload = &eventv1.Event_Provisioning{Provisioning: p}
@@ -59,7 +62,7 @@ func (r *record) provisioning(e *eventv1.Event) {
 		p.Action = action
 	}
 	if p.GetStatus() == "" && r.source == eventv1.Source_SOURCE_EVENT_HUB {
-		p.Status = lowerASCII(r.outer(envResultType))
+		p.Status = strings.ToLower(r.outer(envResultType))
 	}
 }
 

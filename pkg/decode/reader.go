@@ -16,6 +16,8 @@ type reader struct {
 	i     int
 	notes noteSet
 	keys  [maxKey]byte
+	// texts holds the lists of texts of the record, one behind the other.
+	texts []string
 }
 
 // object calls member for every member of the object at hand, with the reader at the member's value,
@@ -94,7 +96,7 @@ func (r *reader) embedded(open byte, read func()) bool {
 	if text == "" || text[0] != open {
 		return false
 	}
-	if end, f := skipValue(text, 0); f != noFault || end != len(text) {
+	if !isValue(text) {
 		r.notes.add(noteEmbeddedUnreadable)
 		return false
 	}
@@ -103,6 +105,12 @@ func (r *reader) embedded(open byte, read func()) bool {
 	read()
 	r.s, r.i = s, i
 	return true
+}
+
+// isValue says whether a text is one JSON value without space around it.
+func isValue(text string) bool {
+	end, f := skipValue(text, 0)
+	return f == noFault && end == len(text)
 }
 
 // peek returns the first character of the value at hand.
@@ -138,27 +146,28 @@ func (r *reader) rareKey(start int) []byte {
 	return foldKey(r.s[start:end-1], &r.keys)
 }
 
-// foldKey writes a name as it stands in JSON to buf in lower case.
+// foldKey writes a name as it stands in JSON, sound and without its quotes, to buf in lower case. It is
+// empty if the name is too long to be known.
 func foldKey(name string, buf *[maxKey]byte) []byte {
-	if len(name) > maxKey {
-		if strings.IndexByte(name, '\\') < 0 {
-			return nil
-		}
-		name, _ = unescape(name)
-	} else if strings.IndexByte(name, '\\') >= 0 {
+	if strings.IndexByte(name, '\\') >= 0 {
 		name, _ = unescape(name)
 	}
-	if len(name) > maxKey {
+	return lower(name, buf)
+}
+
+// lower writes a text to buf in lower case; it is empty if the text is too long.
+func lower(text string, buf *[maxKey]byte) []byte {
+	if len(text) > maxKey {
 		return nil
 	}
-	for i := range len(name) {
-		c := name[i]
+	for i := range len(text) {
+		c := text[i]
 		if c >= 'A' && c <= 'Z' {
 			c |= 0x20
 		}
 		buf[i] = c
 	}
-	return buf[:len(name)]
+	return buf[:len(text)]
 }
 
 // unescape resolves the escape sequences of a string's inside. whole is false if a surrogate stood

@@ -46,6 +46,9 @@ type record struct {
 	detected    instant
 	riskUpdated instant
 	withheld    bool
+
+	// conditionTexts are sets of conditions written before; they outlive the record.
+	conditionTexts map[uint64]string
 }
 
 // load takes a copy of the bytes and checks that they are one JSON object, repairing them if not.
@@ -105,17 +108,16 @@ func (r *record) findPayload() {
 		return
 	}
 	text := strings.TrimSpace(r.str())
-	if end, f := skipValue(text, 0); f != noFault || end != len(text) {
-		repaired, ok := repair([]byte(text))
-		if !ok {
+	if !isValue(text) {
+		repaired, _ := repair([]byte(text))
+		if text = strings.ToValidUTF8(string(repaired), "\uFFFD"); !isValue(text) {
 			r.flat = true
 			r.notes.add(noteEmbeddedUnreadable)
 			return
 		}
-		text = string(repaired)
-		r.notes.add(noteRepaired)
+		r.notes.add(notePropertiesRepaired)
 	}
-	if text = strings.TrimSpace(text); text == "" || text[0] != '{' {
+	if text[0] != '{' {
 		r.flat = true
 		return
 	}
@@ -193,7 +195,7 @@ func (r *record) payloadTenant() (tenant string) {
 
 // build decodes the payload and puts the event together.
 func (r *record) build() (*eventv1.Event, *Error) {
-	r.id, r.withheld = "", false
+	r.id, r.withheld, r.texts = "", false, nil
 	r.created, r.activity, r.detected, r.riskUpdated = instant{}, instant{}, instant{}, instant{}
 
 	// One allocation instead of three.

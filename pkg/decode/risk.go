@@ -2,7 +2,6 @@ package decode
 
 import eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 
-//nolint:funlen // a table
 func (r *record) riskDetection(e *eventv1.Event) {
 	d := &eventv1.RiskDetection{}
 	e.Payload = &eventv1.Event_RiskDetection{RiskDetection: d}

@@ -29,7 +29,7 @@ func (r *record) signIn(e *eventv1.Event) {
 			*field = r.str()
 			return
 		}
-		if !r.signInValue(s, &p, key) && !r.signInObject(s, &p, key) && !r.signInList(s, &p, key) {
+		if !r.signInValue(s, key) && !r.signInObject(s, &p, key) && !r.signInList(s, &p, key) {
 			r.skip()
 		}
 	})
@@ -155,7 +155,7 @@ func signInText(s *eventv1.SignIn, key []byte) *string {
 }
 
 // signInValue takes the members that are single values but no plain text.
-func (r *record) signInValue(s *eventv1.SignIn, p *signInParts, key []byte) bool {
+func (r *record) signInValue(s *eventv1.SignIn, key []byte) bool {
 	switch string(key) {
 	case "id":
 		r.id = r.str()

@@ -74,6 +74,13 @@ func (r *record) finishType(s *eventv1.SignIn) {
 			s.Type = eventv1.SignInType_SIGN_IN_TYPE_INTERACTIVE
 		}
 	}
+	if r.unnamed && s.GetType() == 0 {
+		// The category that is made up for it says as much.
+		s.Type = eventv1.SignInType_SIGN_IN_TYPE_INTERACTIVE
+		if s.GetUserId() == "" && s.GetServicePrincipalId() != "" {
+			s.Type = eventv1.SignInType_SIGN_IN_TYPE_SERVICE_PRINCIPAL
+		}
+	}
 	if r.unnamed || r.source == eventv1.Source_SOURCE_GRAPH && s.GetType() != r.row.signIn {
 		r.category = signInCategories[s.GetType()]
 	}

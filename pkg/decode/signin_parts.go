@@ -212,8 +212,9 @@ func (r *record) networkLocations() []*eventv1.NetworkLocation {
 
 func (r *record) authenticationSteps() []*eventv1.AuthenticationStep {
 	var list []*eventv1.AuthenticationStep
+	var made slab[eventv1.AuthenticationStep]
 	r.array(func() {
-		step := &eventv1.AuthenticationStep{}
+		step := made.make()
 		if r.object(func(key []byte) {
 			switch string(key) {
 			case "authenticationstepdatetime":

@@ -91,36 +91,43 @@ func next[T jsonText](n *nesting, s T, i int) (at int, more bool, f fault) {
 func skipValue[T jsonText](s T, i int) (int, fault) {
 	var open nesting
 	for {
-		i = skipSpace(s, i)
-		if i >= len(s) {
-			return i, faultEnd
-		}
-		var f fault
-		c := s[i]
-		if c != '{' && c != '[' {
-			if i, f = skipScalar(s, i); f != noFault {
-				return i, f
-			}
-		} else {
-			if !open.push(c) {
-				return i, faultDepth
-			}
-			i = skipSpace(s, i+1)
-			// Both closing brackets stand two behind the opening ones.
-			if i >= len(s) || s[i] != c+2 {
-				if c == '{' {
-					if i, f = skipKey(s, i); f != noFault {
-						return i, f
-					}
-				}
-				continue
-			}
-		}
 		var more bool
+		var f fault
+		if i, more, f = begin(&open, s, skipSpace(s, i)); f != noFault {
+			return i, f
+		}
+		if more {
+			continue
+		}
 		if i, more, f = next(&open, s, i); !more {
 			return i, f
 		}
 	}
+}
+
+// begin goes behind a scalar, or into a container: to its first value, which makes more true, or to the
+// bracket that closes an empty one.
+func begin[T jsonText](n *nesting, s T, i int) (at int, more bool, f fault) {
+	if i >= len(s) {
+		return i, false, faultEnd
+	}
+	c := s[i]
+	if c != '{' && c != '[' {
+		i, f = skipScalar(s, i)
+		return i, false, f
+	}
+	if !n.push(c) {
+		return i, false, faultDepth
+	}
+	i = skipSpace(s, i+1)
+	// Both closing brackets stand two behind the opening ones.
+	if i < len(s) && s[i] == c+2 {
+		return i, false, noFault
+	}
+	if c == '{' {
+		i, f = skipKey(s, i)
+	}
+	return i, true, f
 }
 
 func skipSpace[T jsonText](s T, i int) int {

@@ -65,7 +65,7 @@ func (r *record) graphKind(asked string) {
 func (r *record) finish() (*eventv1.Event, error) {
 	e, err := r.build()
 	// The decoder must not keep a large record alive until the next one comes.
-	r.raw, r.text, r.payloadText, r.s = nil, "", "", ""
+	r.raw, r.text, r.payloadText, r.s, r.texts = nil, "", "", "", nil
 	if err != nil {
 		return nil, err
 	}

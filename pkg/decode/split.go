@@ -143,11 +143,11 @@ func (s *splitter) outerObject(start int) int {
 // where that begins. Quotes around the name may be single ones or missing, as in bodies that need repair.
 func (s *splitter) wrapperMember(i int) (in wrapper, list int) {
 	rest := bytes.TrimLeft(s.body[i:min(len(s.body), i+maxKey)], `"'`)
-	end := bytes.IndexByte(rest, ':')
-	if end < 0 {
+	name, _, found := bytes.Cut(rest, []byte{':'})
+	if !found {
 		return outside, 0
 	}
-	switch name := bytes.TrimRight(rest[:end], "\"' \t\r\n"); {
+	switch name = bytes.TrimRight(name, "\"' \t\r\n"); {
 	case bytes.EqualFold(name, []byte("records")):
 		in = inRecords
 	case bytes.EqualFold(name, []byte("value")):

@@ -107,18 +107,35 @@ func (r *reader) number() *float64 {
 
 // list consumes an array of texts; empty ones are left out.
 func (r *reader) list() []string {
-	var list []string
+	start := len(r.texts)
 	r.array(func() {
 		if text := r.str(); text != "" {
-			list = append(list, text)
+			r.addText(text)
 		}
 	})
-	return list
+	return r.textsFrom(start)
+}
+
+// addText puts a text behind those of the record's lists, which share their memory.
+func (r *reader) addText(text string) {
+	if r.texts == nil {
+		const some = 8
+		r.texts = make([]string, 0, some)
+	}
+	r.texts = append(r.texts, text)
+}
+
+// textsFrom returns the texts added since, nil for none. Appending to them does not touch the next list.
+func (r *reader) textsFrom(start int) []string {
+	if len(r.texts) == start {
+		return nil
+	}
+	return r.texts[start:len(r.texts):len(r.texts)]
 }
 
 // listOf consumes an array of objects and takes one member of each; bare texts are taken as they are.
 func (r *reader) listOf(name string) []string {
-	var list []string
+	start := len(r.texts)
 	r.array(func() {
 		text := ""
 		if r.peek() != '{' {
@@ -133,17 +150,18 @@ func (r *reader) listOf(name string) []string {
 			})
 		}
 		if text != "" {
-			list = append(list, text)
+			r.addText(text)
 		}
 	})
-	return list
+	return r.textsFrom(start)
 }
 
 // pairs consumes an array of objects as pairs of two of their members. A bare text is a key.
 func (r *reader) pairs(keyName, valueName string) []*eventv1.KeyValue {
 	var pairs []*eventv1.KeyValue
+	var made slab[eventv1.KeyValue]
 	r.array(func() {
-		pair := &eventv1.KeyValue{}
+		pair := made.make()
 		if r.peek() != '{' {
 			pair.Key = r.str()
 		} else {
