@@ -125,7 +125,7 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) copy(to, from net.Conn) {
-	defer to.Close() //nolint:errcheck // whoever reads it notices
+	defer to.Close()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)

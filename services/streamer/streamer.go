@@ -33,6 +33,10 @@ type Settings struct {
 	app.Settings
 	// InProcess, if set, connects to an embedded NATS server without a socket.
 	InProcess nats.InProcessConnProvider
+	// StepBack makes Run begin some time (Tuning.StepBack) before the saved positions: for a start after a power
+	// cut, which the streams may have survived less well than the positions. No other streamer may read the hubs
+	// at that time.
+	StepBack bool
 	// Dial, if set, connects to the hubs, such as by net.Pipe to a simulator in the same process.
 	Dial Dialer
 }
@@ -151,7 +155,8 @@ func (s *Streamer) open(ctx context.Context, conn *bus.Conn) (hub.Settings, *bus
 	return hub.Settings{
 		Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher),
 		Checkpoints: checkpoints, Decoders: hub.NewDecoders(s.cfg.Tuning), Metrics: s.metrics,
-		Logger: s.set.Logger, Clock: s.set.Clock, Instance: s.cfg.Instance, Dial: s.set.Dial,
+		Logger: s.set.Logger, Clock: s.set.Clock, Instance: s.cfg.Instance,
+		StepBack: s.set.StepBack, Dial: s.set.Dial,
 	}, publisher, nil
 }
 

@@ -354,7 +354,7 @@ func (w *world) drainAsSink(t *testing.T, n int) map[string]int {
 	consumer, err := bus.NewConsumer(w.bus.Connect(t, bus.UserSink), bus.DefaultConsumerConfig(),
 		bus.ConsumerSettings{Stream: eventv1.EventStream, Durable: bus.UserSink})
 	require.NoError(t, err)
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	var mu sync.Mutex
 	seen, total := map[string]int{}, 0

@@ -27,6 +27,25 @@ type position struct {
 	EnqueuedAt time.Time `json:"enqueued_at,omitzero"`
 	// Fence is the highest under which the position was saved.
 	Fence uint64 `json:"fence,omitempty"`
+	// Sure is an anchor from at least the store's StepBack before Next, and Next is to follow it.
+	Sure *anchor `json:"sure,omitempty"`
+	Next *anchor `json:"next,omitempty"`
+}
+
+// anchor is an earlier position, to go back to when the latest ones may be ahead of what is stored.
+type anchor struct {
+	Sequence *int64    `json:"sequence,omitempty"`
+	Offset   *string   `json:"offset,omitempty"`
+	SavedAt  time.Time `json:"saved_at"`
+}
+
+// anchored carries the anchors of the position before over to p.
+func (p position) anchored(before position, now time.Time, stepBack time.Duration) position {
+	p.Sure, p.Next = before.Sure, before.Next
+	if p.Next == nil || now.Sub(p.Next.SavedAt) >= stepBack {
+		p.Sure, p.Next = p.Next, &anchor{Sequence: p.Sequence, Offset: p.Offset, SavedAt: now}
+	}
+	return p
 }
 
 // Cursor saves the positions of one partition for as long as its reader owns it. Use it from one
@@ -100,6 +119,7 @@ func (c *Cursor) save(ctx context.Context, next position) (saved bool, err error
 // write swaps latest for next; false says that latest was not the latest any more.
 func (c *Cursor) write(ctx context.Context, next position) (bool, error) {
 	next.Fence = max(next.Fence, c.latest.Fence)
+	next = next.anchored(c.latest, time.Now(), c.store.set.StepBack)
 	value, err := json.Marshal(next)
 	if err != nil {
 		return false, err

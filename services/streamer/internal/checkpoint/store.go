@@ -1,8 +1,8 @@
 // Package checkpoint keeps who reads which partition of an Event Hub and how far it was read.
 //
 // It reads and writes the KV bucket "checkpoints": one key a partition for its owner, one for its
-// position. Every write is a compare-and-swap on the key's revision. It never moves a position back,
-// and never deletes anything.
+// position. Every write is a compare-and-swap on the key's revision. Only Rewind moves a
+// position back.
 package checkpoint
 
 import (
@@ -47,6 +47,8 @@ func (p Partition) key(kind string) string {
 type Settings struct {
 	// Timeout is for how long a call tries again what fails for a while.
 	Timeout time.Duration
+	// StepBack is how far in time Rewind goes back at least.
+	StepBack time.Duration
 	// Retries, if set, counts what was tried again.
 	Retries prometheus.Counter
 }
@@ -120,10 +122,15 @@ func (s *Store) swap(ctx context.Context, key string, value []byte, revision uin
 	} else {
 		revision, err = s.kv.Update(ctx, key, value, revision)
 	}
-	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+	if mismatch(err) {
 		return 0, false, nil
 	}
 	return revision, err == nil, err
+}
+
+// mismatch tells that a key has another revision than expected.
+func mismatch(err error) bool {
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch)
 }
 
 // list reads the latest values of all partitions of a hub and group.

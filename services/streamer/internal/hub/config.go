@@ -153,6 +153,9 @@ type Tuning struct {
 	// RecycleAfter is the age at which a connection is renewed, give or take a tenth. What an idle one
 	// has gathered in the SDK by then goes with it (Azure/azure-sdk-for-go#24740).
 	RecycleAfter time.Duration `yaml:"recycle_after"`
+	// StepBack is how much is read again after a power cut, in time of reading: more than NATS
+	// leaves to the operating system before it syncs, which is two minutes.
+	StepBack time.Duration `yaml:"step_back"`
 	// LagInterval is how often the hub is asked for its last sequence numbers.
 	LagInterval time.Duration `yaml:"lag_interval"`
 	// BackOff bounds the delays between attempts to connect.
@@ -174,7 +177,7 @@ func DefaultTuning() Tuning {
 		ReceiveBatch: 64, MaxOpenMessages: 8192,
 		CheckpointInterval: time.Second, StoreTimeout: 30 * time.Second,
 		ClaimInterval: 2 * time.Second, ClaimExpiry: 15 * time.Second, StallTimeout: 30 * time.Second,
-		RecycleAfter: 6 * time.Hour, LagInterval: 10 * time.Second,
+		RecycleAfter: 6 * time.Hour, StepBack: 5 * time.Minute, LagInterval: 10 * time.Second,
 		BackOff:      BackOff{First: 250 * time.Millisecond, Last: 30 * time.Second},
 		DrainTimeout: 10 * time.Second,
 	}
@@ -196,6 +199,7 @@ func Check(t Tuning, p *config.Problems) {
 		{"claim_interval", int64(t.ClaimInterval)},
 		{"stall_timeout", int64(t.StallTimeout)},
 		{"recycle_after", int64(t.RecycleAfter)},
+		{"step_back", int64(t.StepBack)},
 		{"lag_interval", int64(t.LagInterval)},
 		{"back_off.first", int64(t.BackOff.First)},
 		{"drain_timeout", int64(t.DrainTimeout)},

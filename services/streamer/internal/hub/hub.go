@@ -50,6 +50,8 @@ type Settings struct {
 	Clock       clock.Clock
 	// Instance tells readers of a group apart. Two at a time must not have the same.
 	Instance string
+	// StepBack makes Run begin some time before the saved positions.
+	StepBack bool
 	// Dial, if set, makes the connections.
 	Dial Dialer
 }
@@ -109,6 +111,9 @@ func (h *Hub) Run(ctx, lasting context.Context) {
 	connected := h.set.Metrics.Connected.WithLabelValues(h.labels...)
 	defer h.set.Metrics.Connected.DeleteLabelValues(h.labels...)
 	delay := h.tuning.BackOff.First
+	if h.set.StepBack {
+		h.stepBack(ctx)
+	}
 	for ctx.Err() == nil {
 		began := time.Now()
 		connected.Set(0)
@@ -129,6 +134,19 @@ func (h *Hub) Run(ctx, lasting context.Context) {
 		connected.Set(0)
 		pause(ctx, delay)
 		delay = min(2*delay, h.tuning.BackOff.Last)
+	}
+}
+
+// stepBack rewinds the positions; nothing may be read before it worked.
+func (h *Hub) stepBack(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := h.store().Rewind(ctx, h.name.namespace, h.name.hub, h.name.group)
+		if err == nil {
+			h.log.Info("stepped back", slog.Duration("duration", h.tuning.StepBack))
+			return
+		}
+		h.log.Warn("stepping back failed", slog.Duration("retry_in", h.tuning.BackOff.Last), slog.Any("err", err))
+		pause(ctx, h.tuning.BackOff.Last)
 	}
 }
 

@@ -27,6 +27,13 @@ type session struct {
 	closed  map[string]time.Time // when a partition was last closed
 }
 
+func (h *Hub) store() *checkpoint.Store {
+	return checkpoint.New(h.set.Checkpoints, checkpoint.Settings{
+		Timeout: h.tuning.StoreTimeout, StepBack: h.tuning.StepBack,
+		Retries: h.set.Metrics.Retries.WithLabelValues(h.labels...),
+	})
+}
+
 // session connects and reads until ctx is done, the connection is old, or something ends it.
 func (h *Hub) session(ctx, lasting context.Context) error {
 	client, err := h.connect()
@@ -34,10 +41,7 @@ func (h *Hub) session(ctx, lasting context.Context) error {
 		return err
 	}
 	defer closeClient(ctx, client)
-	store := checkpoint.New(h.set.Checkpoints, checkpoint.Settings{
-		Timeout: h.tuning.StoreTimeout,
-		Retries: h.set.Metrics.Retries.WithLabelValues(h.labels...),
-	})
+	store := h.store()
 	earliest := true
 	processor, err := azeventhubs.NewProcessor(client, store, &azeventhubs.ProcessorOptions{
 		// Greedy takes a fair share at once; balanced takes one partition each interval.
