@@ -288,3 +288,14 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 func TestAnEmptyStoreHasNoSignIns(t *testing.T) {
 	require.Empty(t, newWorld(t).search(t, nil, 0))
 }
+
+// A record that the decoder does not read any more is shown as far as it goes, and hides no other.
+func TestUndecodableRowsAreShownBare(t *testing.T) {
+	w := newWorld(t)
+	good, bad := record{id: "1", at: present()}.event(t), record{id: "2", at: present().Add(time.Second)}.event(t)
+	bad.Raw = []byte(`{"no": "record"`)
+	w.insert(t, good, bad)
+	bare := proto.CloneOf(bad)
+	bare.Payload, bare.SourceId = nil, ""
+	sameEvents(t, []*eventv1.Event{bare, good}, w.search(t, nil, 0))
+}

@@ -153,7 +153,7 @@ func (f *filter) addTypes(types []eventv1.SignInType) {
 	names := make([]string, 0, len(types))
 	for _, t := range types {
 		names = append(names, decode.DataType(&eventv1.Event{
-			Kind: kindSignIn, Payload: &eventv1.Event_SignIn{SignIn: &eventv1.SignIn{Type: t}},
+			Kind: decode.KindSignIn, Payload: &eventv1.Event_SignIn{SignIn: &eventv1.SignIn{Type: t}},
 		}))
 	}
 	f.addTexts("data_type IN {types:Array(String)}", "types", names, strings.ToLower)

@@ -45,7 +45,7 @@ func keysParams(f *filter, w window, limit int) []any {
 
 // rowsQuery reads the newest version of sign-ins by their keys, and whether it matches the filter.
 func rowsQuery(f *filter) string {
-	return "SELECT " + rowColumns + ", ifNull(" + f.sql() + ", false) FROM " + tables.SignIns +
+	return "SELECT " + tables.StoredColumns + ", ifNull(" + f.sql() + ", false) FROM " + tables.SignIns +
 		" WHERE tenant_id IN {row_tenants:Array(String)}" +
 		" AND occurred_at IN {row_times:Array(DateTime64(3, 'UTC'))}" +
 		" AND id IN {row_ids:Array(String)}" +

@@ -10,6 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/entraflow/entraflow/pkg/decode"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
@@ -31,6 +32,7 @@ type search struct {
 	found    []*eventv1.Event
 	bytes    int
 	last     cursor // of the last of found
+	decoder  decode.Decoder
 }
 
 // run returns the sign-ins of the page, and where the next one begins, if there is more.
@@ -150,7 +152,7 @@ func (s *search) take(ctx context.Context, keys []key) (full bool, err error) {
 	var taken []row
 	room := int(s.server.cfg.PageBytes) - s.bytes
 	err = s.query(ctx, "rows", rowsQuery(&s.filter), rowsParams(&s.filter, keys), func(rows driver.Rows) error {
-		r, err := s.server.scan(rows, s.includeRaw)
+		r, err := s.scan(rows)
 		if err != nil || !r.matches || full {
 			return err
 		}

@@ -20,8 +20,6 @@ import (
 	"github.com/entraflow/entraflow/services/gateway/internal/token"
 )
 
-const kindSignIn = "signin"
-
 // defaultPageSize is that of a request without page_size.
 const defaultPageSize = 50
 
