@@ -14,14 +14,14 @@ var ErrBadValue = errors.New("value does not fit its column")
 type Fault int
 
 const (
-	// FaultNone: there is no error.
+	// FaultNone means that there is no error.
 	FaultNone Fault = iota
-	// FaultTransient: the store is away, full or busy. The same rows may be stored later.
+	// FaultTransient means that the store is away, full or busy. The same rows may be stored later.
 	FaultTransient
-	// FaultData: at least one of the rows can never be stored. Isolate finds it.
+	// FaultData means that at least one of the rows can never be stored. Isolate finds it.
 	FaultData
-	// FaultSetup: schema, rights or configuration are wrong. No row is to blame and waiting alone does
-	// not help: keep the rows, tell an operator.
+	// FaultSetup means that schema, rights or configuration are wrong. No row is to blame and waiting
+	// alone does not help: keep the rows, tell an operator.
 	FaultSetup
 )
 
@@ -45,16 +45,14 @@ func Classify(err error) Fault {
 	if err == nil {
 		return FaultNone
 	}
-	var exception *ch.Exception
-	if errors.As(err, &exception) {
+	if exception, ok := errors.AsType[*ch.Exception](err); ok {
 		return classifyCode(exception.Code)
 	}
 	// A value that the client could not put into its column never left the process.
 	if errors.Is(err, ErrBadValue) {
 		return FaultData
 	}
-	var blockError *proto.BlockError
-	if errors.As(err, &blockError) {
+	if _, ok := errors.AsType[*proto.BlockError](err); ok {
 		return FaultSetup
 	}
 	return FaultTransient

@@ -3,6 +3,7 @@ package clickhouse_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"testing/fstest"
 
@@ -23,9 +24,7 @@ func folder(files map[string]string) fstest.MapFS {
 // plus returns files with more in them.
 func plus(files map[string]string, more ...string) map[string]string {
 	all := map[string]string{}
-	for name, text := range files {
-		all[name] = text
-	}
+	maps.Copy(all, files)
 	for i := 0; i < len(more); i += 2 {
 		all[more[i]] = more[i+1]
 	}

@@ -66,37 +66,37 @@ func shutdown() error {
 
 // New returns a store on a new, empty database, which goes with the test. The package's TestMain must
 // use Main. Tests may run in parallel.
-func New(t testing.TB) *clickhouse.Store {
-	t.Helper()
-	engine, number := acquire(t)
+func New(tb testing.TB) *clickhouse.Store {
+	tb.Helper()
+	engine, number := acquire(tb)
 	cfg := clickhouse.DefaultConfig()
 	cfg.Database = fmt.Sprintf("test_%d", number)
-	store, err := clickhouse.Open(t.Context(), cfg, clickhouse.Settings{Engine: engine})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout) // t.Context has ended
+	store, err := clickhouse.Open(tb.Context(), cfg, clickhouse.Settings{Engine: engine})
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), closeTimeout)
 		defer cancel()
-		require.NoError(t, store.Conn().Exec(ctx, "DROP DATABASE "+cfg.Database))
-		require.NoError(t, store.Close(ctx))
+		require.NoError(tb, store.Conn().Exec(ctx, "DROP DATABASE "+cfg.Database))
+		require.NoError(tb, store.Close(ctx))
 	})
 	return store
 }
 
-func acquire(t testing.TB) (*embedded.Engine, int) {
-	t.Helper()
+func acquire(tb testing.TB) (*embedded.Engine, int) {
+	tb.Helper()
 	shared.Lock()
 	defer shared.Unlock()
-	require.True(t, shared.main, "TestMain must call goleak.VerifyTestMain(clickhousetest.Main(m))")
+	require.True(tb, shared.main, "TestMain must call goleak.VerifyTestMain(clickhousetest.Main(m))")
 	shared.next++
 	if shared.engine != nil {
 		return shared.engine, shared.next
 	}
 	dir, err := os.MkdirTemp("", "clickhousetest-") //nolint:usetesting // outlives the test
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cfg := embedded.DefaultConfig()
 	cfg.DataDir = dir
-	engine, err := embedded.Open(t.Context(), cfg, embedded.Settings{})
-	require.NoError(t, err)
+	engine, err := embedded.Open(tb.Context(), cfg, embedded.Settings{})
+	require.NoError(tb, err)
 	shared.dir, shared.engine = dir, engine
 	return engine, shared.next
 }

@@ -104,7 +104,7 @@ func (a *answer) end(err error) {
 		writeException(a.w, asException(err))
 	case err != nil:
 		// The frame that clickhouse-go looks for; never compressed.
-		text := asException(err).Message
+		text := asException(err).text
 		_, _ = fmt.Fprintf(a.w, "\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", a.tag, text, len(text)+1, a.tag)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
+	"github.com/entraflow/entraflow/pkg/config"
 )
 
 const typesTable = `CREATE TABLE types (
@@ -75,7 +76,7 @@ func TestClientRoundTrip(t *testing.T) {
 }
 
 func TestErrorsHaveCodes(t *testing.T) {
-	conn := connect(t, openEngine(t))
+	conn := connect(t, openEngine(t, func(c *embedded.Config) { c.MaxStatementMemory = 64 * config.MiB }))
 	ctx := t.Context()
 	require.NoError(t, conn.Exec(ctx, "CREATE TABLE t (a UInt8, CONSTRAINT small CHECK a < 10) ENGINE = MergeTree ORDER BY a"))
 	for name, tc := range map[string]struct {
@@ -106,7 +107,7 @@ func TestErrorsHaveCodes(t *testing.T) {
 			return rows.Err()
 		}, 395},
 		"statement memory": {func() error {
-			return conn.Exec(ctx, "SELECT count() FROM (SELECT groupArray(repeat(toString(number), 50)) FROM numbers(30000000))")
+			return conn.Exec(ctx, "SELECT count() FROM (SELECT groupArray(repeat(toString(number), 50)) FROM numbers(3000000))")
 		}, 241},
 		"raise memory":    {func() error { return conn.Exec(ctx, "SELECT 1 SETTINGS max_memory_usage = 1000000000000") }, 452},
 		"no memory limit": {func() error { return conn.Exec(ctx, "SELECT 1 SETTINGS max_memory_usage = 0") }, 452},

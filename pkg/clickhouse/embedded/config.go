@@ -24,7 +24,8 @@ type Config struct {
 	MaxStatementMemory config.Bytes `yaml:"max_statement_memory"`
 	// MaxThreads bounds the threads of one statement. 0: the number of cores.
 	MaxThreads int `yaml:"max_threads"`
-	// BackgroundThreads is the number of threads that merge parts.
+	// BackgroundThreads is the number of threads that merge parts. Merging a row costs about twice what
+	// inserting it costs; with fewer threads it is put off while much comes.
 	BackgroundThreads int `yaml:"background_threads"`
 	// MarkCache bounds the cache of index marks.
 	MarkCache config.Bytes `yaml:"mark_cache"`
@@ -40,7 +41,7 @@ func DefaultConfig() Config {
 		Connections:        8,
 		MaxMemory:          2 * config.GiB,
 		MaxStatementMemory: 1 * config.GiB,
-		BackgroundThreads:  2,
+		BackgroundThreads:  max(1, runtime.NumCPU()/2),
 		MarkCache:          64 * config.MiB,
 	}
 }

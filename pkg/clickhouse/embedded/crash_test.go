@@ -48,7 +48,7 @@ func runChild(dir string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // the engine goes with it
 	if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS t (batch String, n UInt64, pad String) ENGINE = MergeTree ORDER BY (batch, n)"); err != nil {
 		return err
 	}

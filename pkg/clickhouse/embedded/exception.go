@@ -24,45 +24,44 @@ const (
 	codeUnknownSetting   = 115
 )
 
-// Exception is an error of the engine, or one that this package words like the engine's.
-type Exception struct {
-	// Code is ClickHouse's number of the error.
-	Code int
-	// Message is its text, with the code in front as ClickHouse writes it.
-	Message string
-
+// statementError is an error of the engine, or one that this package words like the engine's.
+type statementError struct {
+	// code is ClickHouse's number of the error.
+	code int
+	// text has the code in front, as ClickHouse writes it.
+	text string
+	// status is the one of HTTP.
 	status int
 }
 
-func (e *Exception) Error() string { return e.Message }
+func (e *statementError) Error() string { return e.text }
 
-func newException(status, code int, name, format string, args ...any) *Exception {
-	text := fmt.Sprintf(format, args...)
-	return &Exception{
-		Code:    code,
-		Message: fmt.Sprintf("Code: %d. DB::Exception: %s. (%s)", code, text, name),
-		status:  status,
+func newException(status, code int, name, format string, args ...any) *statementError {
+	message := fmt.Sprintf(format, args...)
+	return &statementError{
+		code:   code,
+		text:   fmt.Sprintf("Code: %d. DB::Exception: %s. (%s)", code, message, name),
+		status: status,
 	}
 }
 
 var exceptionCode = regexp.MustCompile(`Code: (\d+)\.`)
 
 // engineException reads the code out of an error text of the library.
-func engineException(text string) *Exception {
-	exception := &Exception{Code: codeUnknown, Message: text, status: http.StatusInternalServerError}
+func engineException(text string) *statementError {
+	exception := &statementError{code: codeUnknown, text: text, status: http.StatusInternalServerError}
 	if match := exceptionCode.FindStringSubmatchIndex(text); match != nil {
 		if code, err := strconv.Atoi(text[match[2]:match[3]]); err == nil {
-			exception.Code = code
-			exception.Message = strings.TrimSpace(text[match[0]:])
+			exception.code = code
+			exception.text = strings.TrimSpace(text[match[0]:])
 		}
 	}
 	return exception
 }
 
 // asException turns any error into one that can be answered.
-func asException(err error) *Exception {
-	var exception *Exception
-	if errors.As(err, &exception) {
+func asException(err error) *statementError {
+	if exception, ok := errors.AsType[*statementError](err); ok {
 		return exception
 	}
 	if errors.Is(err, ErrClosed) {

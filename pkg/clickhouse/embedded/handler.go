@@ -178,7 +178,7 @@ func (r *request) field(name string, form url.Values) error {
 // text decides what is statement and what is rows.
 func (r *request) text(query string, body io.Reader) error {
 	if parts, ok := parseInsert(query); ok && body != nil {
-		r.sql, r.statement.format, r.body = parts.statement, parts.format, body
+		r.sql, r.format, r.body = parts.statement, parts.format, body
 		return nil
 	}
 	if body != nil {
@@ -218,7 +218,7 @@ func isFormatName(name string) bool {
 	return word.kind == tokenWord && lex.next().kind == tokenEnd
 }
 
-func badRequest(status int, format string, args ...any) *Exception {
+func badRequest(status int, format string, args ...any) *statementError {
 	code, name := codeBadArguments, "BAD_ARGUMENTS"
 	if status == http.StatusNotImplemented {
 		code, name = codeNotImplemented, "NOT_IMPLEMENTED"
@@ -226,10 +226,10 @@ func badRequest(status int, format string, args ...any) *Exception {
 	return newException(status, code, name, format, args...)
 }
 
-func writeException(w http.ResponseWriter, exception *Exception) {
+func writeException(w http.ResponseWriter, exception *statementError) {
 	header := w.Header()
 	header.Set("Content-Type", "text/plain; charset=UTF-8")
-	header.Set("X-ClickHouse-Exception-Code", strconv.Itoa(exception.Code))
+	header.Set("X-ClickHouse-Exception-Code", strconv.Itoa(exception.code))
 	w.WriteHeader(exception.status)
-	_, _ = io.WriteString(w, exception.Message+"\n")
+	_, _ = io.WriteString(w, exception.text+"\n")
 }

@@ -163,7 +163,7 @@ func TestGoKeepsItsSignals(t *testing.T) {
 	engine := openEngine(t)
 	require.NoError(t, connect(t, engine).Ping(t.Context()))
 	require.Panics(t, func() {
-		var nothing *struct{ value int }
-		nothing.value++
+		nothing := func() *struct{ value int } { return nil }
+		nothing().value++
 	})
 }

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		if err := runChild(dir, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "child:", err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // this is the main of the child
 		}
 		return
 	}
@@ -48,7 +48,7 @@ func openEngine(t *testing.T, change ...func(*embedded.Config)) *embedded.Engine
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 		defer cancel()
 		require.NoError(t, engine.Close(ctx))
 	})

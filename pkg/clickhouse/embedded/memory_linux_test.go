@@ -17,7 +17,7 @@ func peakRSS(t *testing.T) int {
 	t.Helper()
 	file, err := os.Open("/proc/self/status")
 	require.NoError(t, err)
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // nothing was written
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if value, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
 			kib, err := strconv.Atoi(strings.Fields(value)[0])
@@ -34,7 +34,7 @@ func resetPeak(t *testing.T) {
 	require.NoError(t, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0))
 }
 
-// An answer of 1.5 GB passes through without being held anywhere.
+// An answer of 800 MB passes through without being held anywhere.
 func TestLargeAnswerIsStreamed(t *testing.T) {
 	engine := openEngine(t)
 	local, remote := connect(t, engine), dial(t, serve(t, engine))
@@ -43,8 +43,8 @@ func TestLargeAnswerIsStreamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			resetPeak(t)
 			before := peakRSS(t)
-			const rows, size = 1_500_000, 1000
-			stream, err := conn.QueryFormat(t.Context(), "RowBinary", "SELECT repeat('x', 998) FROM numbers(1500000)")
+			const rows, size = 800_000, 1000
+			stream, err := conn.QueryFormat(t.Context(), "RowBinary", "SELECT repeat('x', 998) FROM numbers(800000)")
 			require.NoError(t, err)
 			read, err := io.Copy(io.Discard, stream)
 			require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestLargeAnswerIsStreamed(t *testing.T) {
 			require.EqualValues(t, rows*size, read)
 			grown := peakRSS(t) - before
 			t.Logf("peak grew by %d MiB for %d MiB", grown, read>>20)
-			require.Less(t, grown, 600)
+			require.Less(t, grown, 500)
 		})
 	}
 }

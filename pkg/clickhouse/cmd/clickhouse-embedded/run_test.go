@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		defer stop()
 		if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // this is the main of the child
 		}
 		return
 	}
