@@ -37,6 +37,7 @@ func TestConfig(t *testing.T) {
 		"no address":           {func(c *streamer.Config) { setString(c, "") }, []string{"hubs.0.namespace"}},
 		"token":                {func(c *streamer.Config) { setString(c, ""); hub(c).Namespace = "example.servicebus.windows.net" }, nil},
 		"unknown credential":   {func(c *streamer.Config) { setString(c, ""); hub(c).Namespace = "x"; hub(c).Credential.Kind = "magic" }, []string{"hubs.0.credential.kind"}},
+		"client of no kind":    {func(c *streamer.Config) { setString(c, ""); hub(c).Namespace = "x"; hub(c).Credential.ClientID = "y" }, []string{"hubs.0.credential.client_id"}},
 		"two addresses":        {func(c *streamer.Config) { hub(c).Namespace = "x" }, []string{"hubs.0.namespace"}},
 		"no connection string": {func(c *streamer.Config) { setString(c, "secret") }, []string{"hubs.0.connection_string"}},
 		"emulator": {func(c *streamer.Config) {

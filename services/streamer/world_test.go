@@ -46,9 +46,14 @@ type world struct {
 
 func newWorld(tb testing.TB, partitions int, options ...func(*natsserver.Config)) *world {
 	tb.Helper()
+	return newWorldOf(tb, eventhubs.TokensRefused, partitions, options...)
+}
+
+func newWorldOf(tb testing.TB, tokens eventhubs.TokenPolicy, partitions int, options ...func(*natsserver.Config)) *world {
+	tb.Helper()
 	cfg := eventhubs.DefaultConfig()
 	cfg.Namespaces = []eventhubs.NamespaceConfig{{
-		Name: namespace, Tokens: eventhubs.TokensRefused,
+		Name: namespace, Tokens: tokens,
 		Keys: []eventhubs.KeyConfig{{Name: "all", Secret: "c2VjcmV0"}},
 		Hubs: []eventhubs.HubConfig{{Name: hubName, Partitions: partitions, ConsumerGroups: []string{"second"}}},
 	}}

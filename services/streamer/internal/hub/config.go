@@ -95,10 +95,9 @@ func (c Config) checkTenants(p *config.Problems) {
 
 func (c Config) checkAddress(p *config.Problems) {
 	if c.ConnectionString.IsZero() {
-		kinds := []string{CredentialDefault, CredentialManagedIdentity, CredentialWorkloadIdentity, CredentialEnvironment}
 		p.Check(c.Namespace != "", "namespace", "must be set, or connection_string")
-		p.Check(slices.Contains(kinds, c.Credential.Kind), "credential.kind", "must be one of %s", strings.Join(kinds, ", "))
 		p.Check(c.EventHub != "", "event_hub", "must be set")
+		c.Credential.check(p)
 		return
 	}
 	p.Check(c.Namespace == "", "namespace", "must not be set together with connection_string")
@@ -111,6 +110,16 @@ func (c Config) checkAddress(p *config.Problems) {
 	path := parsed.EntityPath
 	p.Check(path != nil || c.EventHub != "", "event_hub", "must be set: the connection string has no EntityPath")
 	p.Check(path == nil || c.EventHub == "" || c.EventHub == *path, "event_hub", "must be the connection string's EntityPath")
+}
+
+func (c CredentialConfig) check(p *config.Problems) {
+	kinds := []string{CredentialDefault, CredentialManagedIdentity, CredentialWorkloadIdentity, CredentialEnvironment}
+	p.Check(slices.Contains(kinds, c.Kind), "credential.kind", "must be one of %s", strings.Join(kinds, ", "))
+	workload := c.Kind == CredentialWorkloadIdentity
+	p.Check(c.ClientID == "" || workload || c.Kind == CredentialManagedIdentity, "credential.client_id",
+		"is for %s and %s", CredentialManagedIdentity, CredentialWorkloadIdentity)
+	p.Check(c.TenantID == "" || workload || c.Kind == CredentialDefault, "credential.tenant_id",
+		"is for %s and %s", CredentialWorkloadIdentity, CredentialDefault)
 }
 
 // Name returns the namespace and the hub's name. Config must be valid.

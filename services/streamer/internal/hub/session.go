@@ -71,8 +71,10 @@ func (s *session) run(ctx, lasting context.Context) error {
 	defer release()
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
-		err := s.processor.Run(balance)
-		stop(errors.Join(errProcessorEnded, err))
+		if err := s.processor.Run(balance); err != nil {
+			stop(fmt.Errorf("%w: %w", errProcessorEnded, err))
+		}
+		stop(errProcessorEnded)
 	})
 	tasks.Go(func() { s.watch(work, stop) })
 	old := time.AfterFunc(spread(s.hub.tuning.RecycleAfter, s.hub.tuning.RecycleAfter/10), func() { stop(errRecycle) })
