@@ -1,7 +1,9 @@
 package decode_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +137,25 @@ func TestCorpusOfEventHubRecords(t *testing.T) {
 	}
 	require.Equal(t, 40, len(ids)+repeated)
 	require.Equal(t, 4, repeated, "records whose id came before")
+}
+
+// TestCorpusAsMessages cuts the corpus as one body of lines, and as one message of records.
+func TestCorpusAsMessages(t *testing.T) {
+	var d decode.Decoder
+	for file, want := range hubLines {
+		lines := hubCorpus(t, file)
+		for _, body := range [][]byte{
+			bytes.Join(lines, []byte("\n")),
+			slices.Concat([]byte(`{"records":[`), bytes.Join(lines, []byte(",")), []byte("]}")),
+		} {
+			parts := d.Split(body)
+			require.Len(t, parts, len(want))
+			for i, part := range parts {
+				require.Nil(t, part.Err)
+				require.Equal(t, lines[i], part.Raw)
+			}
+		}
+	}
 }
 
 // TestCorpusTenantElsewhere takes the tenant away from real records: it must be found where else it stands.
