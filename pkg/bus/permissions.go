@@ -2,6 +2,7 @@ package bus
 
 import (
 	"slices"
+	"strings"
 )
 
 // Permissions are what a NATS user may publish to and subscribe to, in the server's terms.
@@ -12,17 +13,32 @@ type Permissions struct {
 // Rules are subjects; Deny wins.
 type Rules struct{ Allow, Deny []string }
 
+// Accounts of NATS. Subjects are private to an account but for what is exported.
+const (
+	AccountServices = "ENTRAFLOW" // streams, buckets, services and the operator
+	AccountOutside  = "OUTSIDE"   // the reader
+)
+
 // Users returns all users of the topology.
 func Users() []string {
 	return []string{UserStreamer, UserSink, UserGateway, UserReader, UserOperator}
 }
 
+// AccountOf returns the account of a user.
+func AccountOf(user string) string {
+	if user == UserReader {
+		return AccountOutside
+	}
+	return AccountServices
+}
+
 // PermissionsOf returns what the topology lets a user do: publish the messages it writes, use its
 // own durables and buckets, and hear the answers to its own requests.
 //
-// NATS knows subjects, not payloads. So who may make consumers on a stream (Followers, and readers
-// of a bucket) could have the server push that stream's messages to a subject that it may not
-// publish to itself. Durables of others are out of reach, and JetStream's API takes no pushed message.
+// That is not all it takes to keep a user to its row. Whoever may ask JetStream something says where
+// the answer goes, and the server looks at no permission when it publishes it there: into a bucket or a stream, if
+// asked to. Our services do not ask for that. The reader, who is anyone outside, is in an account of its own, where its
+// requests and their answers are translated, and there is nothing else to publish into (Exports).
 func PermissionsOf(user string) Permissions {
 	if user == UserOperator {
 		return Permissions{Publish: Rules{Allow: []string{">"}}, Subscribe: Rules{Allow: []string{">"}}}
@@ -36,6 +52,31 @@ func PermissionsOf(user string) Permissions {
 		b.bucket(bucket)
 	}
 	return b.sorted()
+}
+
+// Export is a subject of the services' account that the account outside may use.
+type Export struct {
+	Subject string
+	// Service is true for requests, false for messages to listen to.
+	Service bool
+	// Many says that a request may be answered more than once.
+	Many bool
+}
+
+// Exports returns what the account outside may use: what the reader's permissions name.
+func Exports() []Export {
+	var exports []Export
+	p := PermissionsOf(UserReader)
+	for _, subject := range p.Subscribe.Allow {
+		if !strings.HasPrefix(subject, InboxPrefix(UserReader)) {
+			exports = append(exports, Export{Subject: subject})
+		}
+	}
+	for _, subject := range p.Publish.Allow {
+		many := strings.HasPrefix(subject, "$JS.API.CONSUMER.MSG.NEXT.") || strings.HasPrefix(subject, "$JS.API.DIRECT.GET.")
+		exports = append(exports, Export{Subject: subject, Service: true, Many: many})
+	}
+	return exports
 }
 
 type permissionBuilder struct {
@@ -74,7 +115,10 @@ func (b *permissionBuilder) stream(s Stream) {
 
 // follow lets the user read a stream, now and from the past, by consumers that are not durables of the table.
 func (b *permissionBuilder) follow(s Stream) {
-	b.subscribe(s.Subjects...)
+	for _, subjects := range s.Subjects {
+		prefix, _, _ := strings.Cut(subjects, "*")
+		b.subscribe(prefix + ">")
+	}
 	b.publish(
 		"$JS.API.INFO", "$JS.API.STREAM.NAMES",
 		"$JS.API.CONSUMER.CREATE."+s.Name+".>",

@@ -201,7 +201,7 @@ func TestLargeMessagesGoToBlobs(t *testing.T) {
 	want := &eventv1.BlobReference{Name: hex.EncodeToString(sum[:]), Size: 9 << 20}
 	require.Empty(t, cmp.Diff(want, got.GetRawBlob(), protocmp.Transform()))
 
-	for _, user := range []string{bus.UserStreamer, bus.UserSink, bus.UserReader, bus.UserGateway} {
+	for _, user := range []string{bus.UserStreamer, bus.UserSink, bus.UserGateway} {
 		resolved, err := bus.NewBlobs(b.Connect(t, user)).Resolve(t.Context(), got)
 		require.NoError(t, err, user)
 		require.Equal(t, raw, resolved, user)

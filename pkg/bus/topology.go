@@ -143,7 +143,7 @@ func Buckets() []Bucket {
 		// Raw bytes that fit no message.
 		{
 			Name: BucketBlobs, Object: true,
-			Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway, UserReader},
+			Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway},
 			MaxAge: 31 * day, MaxBytes: 4 * config.GiB, Replicas: 1,
 		},
 	}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -217,21 +218,21 @@ func (s *Server) ensure(ctx context.Context) error {
 }
 
 func (s *Server) options() (*server.Options, error) {
-	options := &server.Options{
-		ServerName: "entraflow",
-		DontListen: s.cfg.Listen == "",
-		NoSigs:     true,
-		MaxPayload: int32(MaxPayload),
-		MaxPending: int64(maxPending),
-		Users:      s.users(),
-
-		JetStream:          true,
-		StoreDir:           filepath.Clean(s.set.Store),
-		JetStreamMaxStore:  int64(maxStore),
-		JetStreamMaxMemory: 0, // nothing of ours is kept in memory alone
-		SyncAlways:         s.cfg.Durability == DurabilityPower,
+	options := new(server.Options)
+	// The users are those of a cluster; only the passwords are the configuration's own.
+	if err := options.ProcessConfigString(s.variables() + bus.PermissionsConf()); err != nil {
+		return nil, fmt.Errorf("configuring users: %w", err)
 	}
+	options.ServerName = "entraflow"
+	options.NoSigs = true
+	options.MaxPayload = int32(MaxPayload)
+	options.MaxPending = int64(maxPending)
+	options.JetStream = true
+	options.StoreDir = filepath.Clean(s.set.Store)
+	options.JetStreamMaxStore = int64(maxStore)
+	options.SyncAlways = s.cfg.Durability == DurabilityPower
 	if s.cfg.Listen == "" {
+		options.DontListen = true
 		return options, nil
 	}
 	var err error
@@ -244,20 +245,13 @@ func (s *Server) options() (*server.Options, error) {
 	return options, nil
 }
 
-func (s *Server) users() []*server.User {
-	var users []*server.User
-	for _, name := range bus.Users() {
-		p := bus.PermissionsOf(name)
-		users = append(users, &server.User{
-			Username: name,
-			Password: s.passwords[name].Reveal(),
-			Permissions: &server.Permissions{
-				Publish:   &server.SubjectPermission{Allow: p.Publish.Allow, Deny: p.Publish.Deny},
-				Subscribe: &server.SubjectPermission{Allow: p.Subscribe.Allow, Deny: p.Subscribe.Deny},
-			},
-		})
+// variables are the passwords as nats-server's configuration has them.
+func (s *Server) variables() string {
+	var b strings.Builder
+	for _, user := range bus.Users() {
+		fmt.Fprintf(&b, "%s: %q\n", bus.PasswordVariable(user), s.passwords[user].Reveal())
 	}
-	return users
+	return b.String()
 }
 
 func (c Config) address() (host string, port int, err error) {
