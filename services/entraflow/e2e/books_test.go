@@ -134,13 +134,15 @@ type load struct {
 	rate         float64 // records a second; 0 is as fast as can be
 	// again is after how many messages one is sent a second time with another content, elsewhere; 0 is never.
 	again int
+	// until, if set, ends the load before count is reached once it is closed.
+	until <-chan struct{}
 }
 
 // send sends the load to the partitions in turn and books it.
 func (b *books) send(ctx context.Context, h *hub, l load) error {
 	began := time.Now()
 	messages := 0
-	for n := l.first; n < l.first+l.count; n += l.perMessage {
+	for n := l.first; n < l.first+l.count && !isClosed(l.until); n += l.perMessage {
 		if l.rate > 0 {
 			due := time.Duration(float64(n-l.first) / l.rate * float64(time.Second))
 			if err := pause(ctx, time.Until(began.Add(due))); err != nil {
@@ -159,6 +161,15 @@ func (b *books) send(ctx context.Context, h *hub, l load) error {
 		}
 	}
 	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false // a nil channel, too
+	}
 }
 
 func (b *books) sendOne(ctx context.Context, h *hub, partition int, l load, first, count, revision int) error {

@@ -1,11 +1,13 @@
 package e2e_test
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -46,6 +48,11 @@ func TestMain(m *testing.M) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "building the programs under test:", err)
+		os.Exit(1) //nolint:forbidigo // as TestMain must
+	}
+	// They wait far more than they compute, so more of them run at once than there are cores.
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:forbidigo // as TestMain must
 	}
 	goleak.VerifyTestMain(m)

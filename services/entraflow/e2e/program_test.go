@@ -109,6 +109,22 @@ func (p *program) stop(budget time.Duration) (time.Duration, error) {
 	return time.Since(began), err
 }
 
+// finish starts the program and waits for the end it comes to by itself.
+func (p *program) finish(ctx context.Context) error {
+	if err := p.start(ctx); err != nil {
+		return err
+	}
+	process := p.take()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errPatience)
+	defer cancel()
+	select {
+	case <-process.Done():
+		return process.Wait()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 func (p *program) signal(s syscall.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

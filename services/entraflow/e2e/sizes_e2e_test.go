@@ -27,3 +27,6 @@ const impatient = false
 
 // patience is how long what must happen may take.
 const patience = 5 * time.Minute
+
+// atOnce is how many tests run at the same time, each with a world of its own of up to a gigabyte.
+const atOnce = 2

@@ -27,3 +27,6 @@ const impatient = true
 
 // patience is how long what must happen may take, with other tests beside it.
 const patience = 2 * time.Minute
+
+// atOnce is how many tests run at the same time, each with a world of its own of up to a gigabyte.
+const atOnce = 4
