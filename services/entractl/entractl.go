@@ -1,0 +1,98 @@
+// Package entractl is the command line client of a gateway.
+//
+// It reads a token file and what the gateway answers, and writes to the terminal. It speaks gRPC and
+// nothing else, imports only the proto module, and sends its token in the clear to this machine alone.
+package entractl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	ExitClean   = 0 // it did what it was asked to
+	ExitFailure = 1 // the gateway could not be asked, or refused
+	ExitUsage   = 2 // wrong arguments
+)
+
+// Process is what the program gets from its surroundings.
+type Process struct {
+	Args           []string // without the program's name
+	Getenv         func(string) string
+	Stdout, Stderr io.Writer
+}
+
+// Main runs the program and returns its exit code. It ends early when ctx is done.
+func Main(ctx context.Context, p Process) int {
+	root := newRoot(p)
+	root.SetArgs(p.Args)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	// What fails before this hook are flags and arguments.
+	began := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	err := root.ExecuteContext(ctx)
+	_, wrong := errors.AsType[usageError](err)
+	switch {
+	case err == nil, errors.Is(err, errInterrupted):
+		return ExitClean
+	case wrong || !began:
+		fmt.Fprintf(p.Stderr, "entractl: %v\nRun 'entractl --help' for usage.\n", err)
+		return ExitUsage
+	default:
+		fmt.Fprintf(p.Stderr, "entractl: %v\n", err)
+		return ExitFailure
+	}
+}
+
+// errInterrupted is the end of a command that its user stopped.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a fault of the arguments.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func newRoot(p Process) *cobra.Command {
+	var target target
+	root := &cobra.Command{
+		Use:   "entractl",
+		Short: "Ask an Entraflow gateway",
+		Long: "Searches sign-ins and follows events of an Entraflow gateway.\n\n" +
+			"Where it looks: --server, else " + envServer + ", else " + defaultServer + ".\n" +
+			"Its token: the file --token-file, else " + envTokenFile + ", else " + defaultTokenFile + ",\n" +
+			"which `entraflow up` makes in the folder it runs in.",
+		Version:       version(),
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&target.server, "server", orDefault(p.Getenv(envServer), defaultServer), "host:port of the gateway")
+	flags.StringVar(&target.tokenFile, "token-file", orDefault(p.Getenv(envTokenFile), defaultTokenFile), "file that holds the gateway's token")
+	flags.BoolVar(&target.tls, "tls", false, "use TLS, with the system's certificate authorities")
+	flags.StringVar(&target.caFile, "ca-file", "", "use TLS, with the certificate authorities in this PEM file")
+	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target))
+	for _, cmd := range root.Commands() {
+		cmd.Args = cobra.NoArgs
+	}
+	return root
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
