@@ -117,6 +117,9 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 // Run starts the server and shuts it down when ctx is done.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to stop before it was ready
+		}
 		return err
 	}
 	<-ctx.Done()
