@@ -30,7 +30,7 @@ type Process struct {
 
 // Main runs the program and returns its exit code. It ends early when ctx is done.
 func Main(ctx context.Context, p Process) int {
-	root := newRoot(p)
+	root := newRoot(p) //nolint:contextcheck // commands get ctx from ExecuteContext
 	root.SetArgs(p.Args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)

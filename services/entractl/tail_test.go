@@ -45,7 +45,11 @@ func TestTailGoesOnAfterABreak(t *testing.T) {
 	got := s.run(t.Context(), "tail", "-o", "json", "--max", "4")
 	require.Equal(t, 0, got.code, got.stderr)
 	require.Equal(t, []string{"", "2", "2", "2"}, begins)
-	require.Equal(t, `{"id":"1"}`+"\n"+`{"id":"2"}`+"\n"+`{"id":"3"}`+"\n"+`{"id":"4"}`+"\n", got.stdout)
+	want := ""
+	for n := range 4 {
+		want += fmt.Sprintf("{\"id\":\"%d\"}\n", n+1)
+	}
+	require.Equal(t, want, got.stdout)
 	require.Equal(t, strings.Join([]string{
 		"entractl: connection lost (the client left responses unread); trying again in 500ms",
 		"entractl: connection lost (the server is stopping); trying again in 1s",
