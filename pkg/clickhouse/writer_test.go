@@ -155,6 +155,7 @@ func TestWriterHoldsBackItsCallers(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		require.ErrorIs(t, w.Add(ctx, 30, 1), context.DeadlineExceeded)
+		synctest.Wait() // orders what follows after the inserts
 		require.Equal(t, 2, r.most)
 
 		added := make(chan error)
