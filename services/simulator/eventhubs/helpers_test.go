@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"testing"
 	"time"
 
@@ -99,6 +100,24 @@ func (c *rawConn) expect(p wire.Performative) wire.Performative {
 	}
 }
 
+// transfers counts the transfer frames that come until nothing comes for a second of the bubble's time.
+func (c *rawConn) transfers() int {
+	c.t.Helper()
+	n := 0
+	for {
+		require.NoError(c.t, c.nc.SetReadDeadline(time.Now().Add(time.Second)))
+		f, err := c.frames.ReadFrame()
+		if err != nil {
+			require.ErrorIs(c.t, err, os.ErrDeadlineExceeded)
+			return n
+		}
+		p, _, err := wire.Decode(f.Body)
+		require.NoError(c.t, err)
+		require.IsType(c.t, &wire.Transfer{}, p)
+		n++
+	}
+}
+
 // drain reads until the server ends the connection.
 func (c *rawConn) drain() {
 	for {
@@ -121,8 +140,8 @@ func (p *pipeServer) client(ctx context.Context, opts *amqp.ConnOptions) (*amqp.
 // rawSender is a producer link of a rawConn.
 type rawSender struct{ *rawConn }
 
-// newRawSender attaches a producer to the hub. The connection has no claim but SASL PLAIN's.
-func newRawSender(t *testing.T, s *pipeServer) *rawSender {
+// loginRaw connects with all claims, by SASL PLAIN, and begins a session with the given window.
+func loginRaw(t *testing.T, s *pipeServer, window uint32) *rawConn {
 	t.Helper()
 	nc, err := s.dial(t.Context(), azeventhubs.WebSocketConnParams{})
 	require.NoError(t, err)
@@ -131,8 +150,15 @@ func newRawSender(t *testing.T, s *pipeServer) *rawSender {
 	c.login()
 	c.send(0, &wire.Open{ContainerID: "raw", Hostname: "sim.test", ChannelMax: 10})
 	c.expect(&wire.Open{})
-	c.send(0, &wire.Begin{IncomingWindow: 100, OutgoingWindow: 100, HandleMax: 10})
+	c.send(0, &wire.Begin{IncomingWindow: window, OutgoingWindow: 100, HandleMax: 10})
 	c.expect(&wire.Begin{})
+	return c
+}
+
+// newRawSender attaches a producer to the hub.
+func newRawSender(t *testing.T, s *pipeServer) *rawSender {
+	t.Helper()
+	c := loginRaw(t, s, 100)
 	c.send(0, &wire.Attach{
 		Name: "raw", Source: wire.Terminus{Present: true, Address: "here"},
 		Target: wire.Terminus{Present: true, Address: "hub"}, InitialDeliveryCount: wire.Some[uint32](0),

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
+	wire "github.com/entraflow/entraflow/services/simulator/internal/amqp"
 )
 
 // clock steps a second with each reading, so that appends have distinct times.
@@ -166,6 +168,42 @@ func TestBadAddresses(t *testing.T) {
 		Filters: []amqp.LinkFilter{amqp.NewSelectorFilter("colour = 'red'")},
 	})
 	requireCondition(t, err, "com.microsoft:argument-error")
+}
+
+// TestClientWindow gives credit for all events, but a window of three frames, then of two more: a small event takes
+// one frame, the fourth event three.
+func TestClientWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newPipeServer(t, testConfig(1), eventhubs.Settings{})
+		for n := range 6 {
+			body := []byte("small")
+			if n == 3 {
+				body = make([]byte, 150_000)
+			}
+			_, err := s.hub.Append("0", eventhubs.Event{Body: body})
+			require.NoError(t, err)
+		}
+		c := loginRaw(t, s, 3)
+		c.send(0, &wire.Attach{
+			Name: "raw", Receiver: true, Target: wire.Terminus{Present: true, Address: "here"},
+			Source: wire.Terminus{Present: true, Address: "hub/ConsumerGroups/$Default/Partitions/0"},
+		})
+		c.expect(&wire.Attach{})
+		flow := func(seen, window uint32) {
+			c.send(0, &wire.Flow{
+				NextIncomingID: wire.Some(seen), IncomingWindow: window, Handle: wire.Some[uint32](0),
+				DeliveryCount: wire.Some[uint32](0), LinkCredit: wire.Some[uint32](100),
+			})
+		}
+		flow(0, 3)
+		require.Equal(t, 3, c.transfers())
+		flow(3, 2)
+		require.Equal(t, 3, c.transfers(), "a message that no window of this client could hold goes out all the same")
+		flow(6, 1)
+		require.Equal(t, 1, c.transfers())
+		flow(7, 10)
+		require.Equal(t, 1, c.transfers(), "that is the last event")
+	})
 }
 
 // TestDrain uses go-amqp, since the SDK never drains.
