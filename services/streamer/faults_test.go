@@ -130,6 +130,36 @@ func TestRestartResumes(t *testing.T) {
 	require.InDelta(t, 0, r.metric("entraflow_bus_duplicate_messages_total"), 0)
 }
 
+// TestRetentionIsOver leaves a streamer away until the hub no longer has what comes next.
+func TestRetentionIsOver(t *testing.T) {
+	w := newWorld(t, 1)
+	w.sim.Close()
+	cfg := eventhubs.DefaultConfig()
+	cfg.Namespaces = []eventhubs.NamespaceConfig{{
+		Name: namespace, Tokens: eventhubs.TokensRefused, Keys: []eventhubs.KeyConfig{{Name: "all", Secret: "c2VjcmV0"}},
+		Hubs: []eventhubs.HubConfig{{Name: hubName, Partitions: 1, RetentionBytes: 20_000}},
+	}}
+	var err error
+	w.sim, err = eventhubs.New(cfg, eventhubs.Settings{})
+	require.NoError(t, err)
+	t.Cleanup(w.sim.Close)
+	w.hub, err = w.sim.Hub("", hubName)
+	require.NoError(t, err)
+
+	w.fill(0, 2, 1)
+	r := w.start(w.config())
+	w.awaitStored(eventv1.EventStream, 2)
+	r.wait()
+	require.Zero(t, r.metric("entraflow_streamer_skipped_messages_total"))
+	w.fill(2, 100, 1)
+	r = w.start(w.config())
+	eventually(t, "the last message", func() bool { return w.position("$Default", "0") == 101 })
+	r.wait()
+	require.InDelta(t, 102-w.count(eventv1.EventStream), r.metric("entraflow_streamer_skipped_messages_total"), 0)
+	require.Positive(t, r.metric("entraflow_streamer_skipped_messages_total"))
+	require.Contains(t, r.logs.String(), "messages missing")
+}
+
 // TestCrashBeforeCheckpoint stops a streamer that had no time to save its positions.
 func TestCrashBeforeCheckpoint(t *testing.T) {
 	w := newWorld(t, 4)

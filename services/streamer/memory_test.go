@@ -22,9 +22,9 @@ func TestReconnectsKeepMemoryFlat(t *testing.T) {
 		tune   func(*streamer.Config)
 		hurt   func(*world)
 	}{
-		"connections cut":     {100, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultCut}) }},
-		"links detached":      {100, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultDetach}) }},
-		"connections renewed": {100, func(c *streamer.Config) { c.RecycleAfter = 20 * time.Millisecond }, func(*world) {}},
+		"connections cut":     {50, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultCut}) }},
+		"links detached":      {50, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultDetach}) }},
+		"connections renewed": {50, func(c *streamer.Config) { c.RecycleAfter = 20 * time.Millisecond }, func(*world) {}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -27,6 +27,7 @@ func newMetrics(registry prometheus.Registerer) (*hub.Metrics, error) {
 		Lag:         m.Gauge("lag_messages", "Messages in the hub after the last checkpoint.", partition...),
 		Messages:    m.Counter("hub_messages", "Messages taken.", partition...),
 		Empty:       m.Counter("empty_messages", "Messages taken that hold no record.", partition...),
+		Skipped:     m.Counter("skipped_messages", "Messages that the hub did not have any more when their turn came.", partition...),
 		Records:     m.Counter("records", "Records taken, dead letters too.", partition...),
 		Checkpoints: m.Counter("checkpoints", "Positions saved.", partition...),
 		Failures:    m.Counter("partition_failures", "Times a partition was left for an error or another owner.", partition...),

@@ -49,6 +49,7 @@ func (p *partition) handle(ctx, lasting context.Context, e *azeventhubs.Received
 		Partition: p.number, Sequence: e.SequenceNumber,
 	}
 	p.lag.received(e.SequenceNumber)
+	p.follow(e.SequenceNumber)
 	if err := d.publishAll(ctx, lasting, e); err != nil {
 		m.abandon()
 		return err

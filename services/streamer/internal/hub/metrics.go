@@ -4,20 +4,21 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics are made by the service; every label set begins with integration, hub and group.
 type Metrics struct {
-	Connected, Owned                                *prometheus.GaugeVec     // integration, hub, group
-	Connections, Retries                            *prometheus.CounterVec   // integration, hub, group
-	Lag                                             *prometheus.GaugeVec     // and partition
-	Messages, Empty, Records, Checkpoints, Failures *prometheus.CounterVec   // and partition
-	Acked                                           *prometheus.HistogramVec // and partition
-	Dead                                            *prometheus.CounterVec   // and partition, reason
+	Connected, Owned               *prometheus.GaugeVec     // integration, hub, group
+	Connections, Retries           *prometheus.CounterVec   // integration, hub, group
+	Lag                            *prometheus.GaugeVec     // and partition
+	Messages, Empty, Skipped       *prometheus.CounterVec   // and partition
+	Records, Checkpoints, Failures *prometheus.CounterVec   // and partition
+	Acked                          *prometheus.HistogramVec // and partition
+	Dead                           *prometheus.CounterVec   // and partition, reason
 }
 
 // partitionMetrics are those of one partition, found once and not for every message.
 type partitionMetrics struct {
-	messages, empty, records, checkpoints, failures prometheus.Counter
-	acked                                           prometheus.Observer
-	lag                                             prometheus.Gauge
-	dead                                            *prometheus.CounterVec // reason
+	messages, empty, skipped, records, checkpoints, failures prometheus.Counter
+	acked                                                    prometheus.Observer
+	lag                                                      prometheus.Gauge
+	dead                                                     *prometheus.CounterVec // reason
 }
 
 func (m *Metrics) partition(labels []string, id string) partitionMetrics {
@@ -25,6 +26,7 @@ func (m *Metrics) partition(labels []string, id string) partitionMetrics {
 	return partitionMetrics{
 		messages:    m.Messages.WithLabelValues(all...),
 		empty:       m.Empty.WithLabelValues(all...),
+		skipped:     m.Skipped.WithLabelValues(all...),
 		records:     m.Records.WithLabelValues(all...),
 		checkpoints: m.Checkpoints.WithLabelValues(all...),
 		failures:    m.Failures.WithLabelValues(all...),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"log/slog"
 	"strconv"
 	"time"
 
@@ -25,6 +26,11 @@ type partition struct {
 	metrics partitionMetrics
 	// fail ends reading; it is set before anything is published.
 	fail context.CancelCauseFunc
+	// next is the sequence number after the last one taken or checkpointed, if that is known. Only
+	// receive uses it.
+	next      int64
+	nextKnown bool
+	missing   bool // messages were missing, and the log has it
 }
 
 func newPartition(s *session, client *azeventhubs.ProcessorPartitionClient) *partition {
@@ -55,6 +61,7 @@ func numberOf(id string) int {
 func (p *partition) run(ctx, lasting context.Context) error {
 	ctx, p.fail = context.WithCancelCause(ctx)
 	defer p.fail(nil)
+	p.load(ctx)
 	saved := make(chan struct{})
 	go func() {
 		defer close(saved)
@@ -68,6 +75,28 @@ func (p *partition) run(ctx, lasting context.Context) error {
 	p.mark.wait(lasting)
 	_ = p.save(lasting) // what is not saved comes again
 	return context.Cause(ctx)
+}
+
+// load learns where reading begins. That is only for metrics, so errors do not matter.
+func (p *partition) load(ctx context.Context) {
+	if position, ok, err := p.cursor.Load(ctx); ok && err == nil {
+		p.lag.checkpointed(position.Sequence)
+		p.next, p.nextKnown = position.Sequence+1, true
+	}
+}
+
+// follow counts messages between the last one and this one: the hub had them no longer, since its
+// retention is over, or never gave them to us.
+func (p *partition) follow(sequence int64) {
+	if p.nextKnown && sequence > p.next {
+		p.metrics.skipped.Add(float64(sequence - p.next))
+		if !p.missing {
+			p.hub.log.Warn("messages missing", slog.String("partition", p.id),
+				slog.Int64("first_sequence", p.next), slog.Int64("count", sequence-p.next))
+		}
+		p.missing = true
+	}
+	p.next, p.nextKnown = sequence+1, true
 }
 
 // receive takes messages until an error or the end of ctx.
@@ -110,9 +139,6 @@ func (p *partition) take(ctx, lasting, wait context.Context, count int) error {
 
 // saveEvery saves the position in intervals until ctx is done.
 func (p *partition) saveEvery(ctx, lasting context.Context) {
-	if position, ok, err := p.cursor.Load(ctx); ok && err == nil {
-		p.lag.checkpointed(position.Sequence)
-	}
 	ticker := time.NewTicker(p.hub.tuning.CheckpointInterval)
 	defer ticker.Stop()
 	for {

@@ -65,7 +65,7 @@ func metrics() *hub.Metrics {
 	return &hub.Metrics{
 		Connected: gauge("a", group...), Owned: gauge("b", group...),
 		Connections: counter("c", group...), Retries: counter("d", group...), Lag: gauge("e", partition...),
-		Messages: counter("f", partition...), Empty: counter("g", partition...), Records: counter("h", partition...),
+		Messages: counter("f", partition...), Empty: counter("g", partition...), Skipped: counter("m", partition...), Records: counter("h", partition...),
 		Checkpoints: counter("i", partition...), Failures: counter("j", partition...),
 		Acked: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "k", Help: "Seconds."}, partition),
 		Dead:  counter("l", append(partition, "reason")...),
