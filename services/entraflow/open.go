@@ -147,9 +147,10 @@ func (o *opened) connection(cfg bus.Config, user string) bus.Config {
 
 // simulate builds the simulator and adds its hub to what the streamer reads.
 func (e *Entraflow) simulate(s *services, cfg *Config) (err error) {
-	// The hub lives in memory. Its sequence numbers start behind those of any run before, as those of
-	// a hub do: a checkpoint or message id of an earlier run never covers a new record.
-	first := e.set.Clock.Now().UnixMilli()
+	// The hub lives in memory. Its sequence numbers and offsets start behind those of any run before, as
+	// those of a hub do: a checkpoint or message id of an earlier run never covers a new record. Offsets
+	// count bytes, so they start at nanoseconds: no run takes a gigabyte a second.
+	first := e.set.Clock.Now().UnixNano()
 	cfg.Simulated.Namespaces = []simulator.NamespaceConfig{{
 		Name: simulatedNamespace, Hosts: []string{"localhost"}, Tokens: "refused",
 	}}
