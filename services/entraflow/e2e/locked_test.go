@@ -285,9 +285,7 @@ func requireHubLocked(ctx context.Context, t *testing.T, address string) {
 			&azeventhubs.ConsumerClientOptions{RetryOptions: azeventhubs.RetryOptions{MaxRetries: -1}})
 		require.NoError(t, err)
 		_, err = client.GetEventHubProperties(ctx, nil)
-		var refused *azeventhubs.Error
-		require.ErrorAs(t, err, &refused, name)
-		require.Equal(t, azeventhubs.ErrorCodeUnauthorizedAccess, refused.Code, name)
+		require.ErrorContains(t, err, "status code 401", name)
 		require.NoError(t, client.Close(ctx))
 	}
 }
