@@ -160,16 +160,21 @@ func TestRetentionIsOver(t *testing.T) {
 	require.Contains(t, r.logs.String(), "messages missing")
 }
 
-// TestCrashBeforeCheckpoint stops a streamer that had no time to save its positions.
+// TestCrashBeforeCheckpoint ends a streamer that can neither save its positions nor give up its partitions.
 func TestCrashBeforeCheckpoint(t *testing.T) {
 	w := newWorld(t, 4)
+	proxy := newProxy(t, w.bus.Server.URL())
 	w.fill(0, 20, 5)
 	cfg := w.config()
+	cfg.NATS.URL = proxy.url()
 	cfg.CheckpointInterval = time.Hour
-	cfg.DrainTimeout = 1
+	cfg.DrainTimeout = 50 * time.Millisecond
 	r := w.start(cfg)
 	w.awaitStored(eventv1.EventStream, 100)
+	proxy.freeze()
 	r.wait()
+	proxy.cut()
+	proxy.thaw()
 	require.Equal(t, int64(-1), w.position("$Default", "0"))
 
 	w.fill(100, 20, 5)
