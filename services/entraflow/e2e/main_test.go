@@ -27,6 +27,7 @@ var programs string
 
 // sources are the programs under test, by package.
 var sources = []string{
+	"./pkg/bus/natsserver/cmd/nats-embedded",
 	"./pkg/clickhouse/cmd/clickhouse-embedded",
 	"./services/simulator/cmd/simulator",
 	"./services/streamer/cmd/streamer",
@@ -35,13 +36,6 @@ var sources = []string{
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(natsChild) != "" {
-		if err := runNATS(os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
 	var err error
 	if programs = os.Getenv(programsEnv); programs == "" {
 		programs, err = build(os.Stderr)

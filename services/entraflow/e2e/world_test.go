@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -64,7 +65,11 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 		w.streamers = append(w.streamers, w.program(t, fmt.Sprintf("streamer-%d", i), cancel))
 	}
 	w.startSimulator(ctx, t)
-	w.configureNATS(t, o)
+	w.nats.command.Path = filepath.Join(programs, "nats-embedded")
+	w.nats.command.Args = []string{
+		"--store", filepath.Join(w.dir, "nats"), "--credentials", w.credentials, "--listen", w.natsAddress,
+		"--events-max-bytes", strconv.Itoa(o.eventBytes),
+	}
 	w.store.command.Path = filepath.Join(programs, "clickhouse-embedded")
 	w.store.command.Args = []string{"--data-dir", filepath.Join(w.dir, "store"), "--listen", w.storeAddress}
 	require.NoError(t, w.nats.start(ctx))
