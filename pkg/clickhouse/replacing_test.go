@@ -41,7 +41,7 @@ func TestGreatestVersionWins(t *testing.T) {
 	check := func() {
 		rows, err := store.Conn().Query(ctx, "SELECT id, value FROM events FINAL")
 		require.NoError(t, err)
-		defer rows.Close() //nolint:errcheck // Err tells
+		defer rows.Close()
 		got := map[string]string{}
 		for rows.Next() {
 			var id, value string

@@ -76,7 +76,7 @@ func readAll(ctx context.Context, conn driver.Conn, sql string) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	for rows.Next() {
 	}
 	return rows.Err()

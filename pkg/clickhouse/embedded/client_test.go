@@ -101,7 +101,7 @@ func TestErrorsHaveCodes(t *testing.T) {
 		"after the first blocks": {func() error {
 			rows, err := conn.Query(ctx, "SELECT throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_threads = 1")
 			require.NoError(t, err)
-			defer rows.Close() //nolint:errcheck // Err tells
+			defer rows.Close()
 			for rows.Next() {
 			}
 			return rows.Err()

@@ -48,7 +48,7 @@ func runChild(dir string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // the engine goes with it
+	defer conn.Close()
 	if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS t (batch String, n UInt64, pad String) ENGINE = MergeTree ORDER BY (batch, n)"); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func TestAcknowledgedBatchesSurvive(t *testing.T) {
 	conn := connect(t, engine)
 	rows, err := conn.Query(t.Context(), "SELECT batch, count(), uniqExact(n) FROM t GROUP BY batch")
 	require.NoError(t, err)
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	for rows.Next() {
 		var name string
 		var count, distinct uint64
