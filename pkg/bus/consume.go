@@ -237,7 +237,7 @@ func (s *session) letter(d *Delivery, reason string) *eventv1.DeadLetter {
 	return &eventv1.DeadLetter{
 		Origin: d.Stream, TenantId: headers[HeaderSubject], Integration: integration,
 		Reason: reason, Detail: d.detail, Raw: d.Data,
-		Attempts: uint32(d.Attempt), //nolint:gosec // counts deliveries
+		Attempts: uint32(d.Attempt), // counts deliveries
 		Place: &eventv1.DeadLetter_Stream{Stream: &eventv1.StreamPlace{
 			Stream: d.Stream, Sequence: d.Sequence, Subject: d.Subject, Durable: s.durable.Name, Headers: headers,
 		}},

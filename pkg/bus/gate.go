@@ -197,8 +197,8 @@ func loadOf(ctx context.Context, conn *Conn, s Stream) (load, error) {
 	unread := min(state.LastSeq-min(floor, state.LastSeq), state.Msgs)
 	l := load{}
 	if limit := info.Config.MaxBytes; limit > 0 {
-		l.full = int64(state.Bytes) * percent / limit         //nolint:gosec // far below
-		l.unread = l.full * int64(unread) / int64(state.Msgs) //nolint:gosec // at most l.full
+		l.full = int64(state.Bytes) * percent / limit         // far below
+		l.unread = l.full * int64(unread) / int64(state.Msgs) // at most l.full
 	}
 	// The oldest message of all is known; only when that is old the oldest unread one is fetched.
 	maxAge := maxAgeOf(info.Config)

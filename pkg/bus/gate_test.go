@@ -40,10 +40,12 @@ func TestNothingFallsOffUnread(t *testing.T) {
 		batch := publisher.NewBatch()
 		producers.Go(func() {
 			for n := next.Add(1); n <= messages; n = next.Add(1) {
-				if p%2 == 0 {
-					assert.NoError(t, g.Wait(t.Context()))
+				if p%2 == 0 && g.Wait(t.Context()) != nil {
+					return
 				}
-				assert.NoError(t, batch.Publish(t.Context(), event(int(n), size), bus.PublishOptions{MessageID: messageID(int(n))}))
+				if batch.Publish(t.Context(), event(int(n), size), bus.PublishOptions{MessageID: messageID(int(n))}) != nil {
+					break // it is the batch's error too
+				}
 				sent.Add(1)
 			}
 			assert.NoError(t, batch.Wait(t.Context()))
@@ -71,7 +73,10 @@ func TestNothingFallsOffUnread(t *testing.T) {
 			defer mu.Unlock()
 			for _, d := range batch {
 				e, err := d.Event()
-				assert.NoError(t, err)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
 				if seen[e.GetSourceId()] {
 					dups++
 				}

@@ -25,9 +25,6 @@ const (
 	HeaderSubject     = "ce-subject" // whom it is about: the tenant
 	HeaderContentType = "content-type"
 
-	headerTraceParent = "traceparent"
-	headerTraceState  = "tracestate"
-
 	sourceIntegrations = "/integrations/"
 	sourceServices     = "/services/"
 	specVersion        = "1.0"

@@ -77,8 +77,14 @@ func TestGoldenDeadLetterIDs(t *testing.T) {
 func TestIDsTellPartsApart(t *testing.T) {
 	ids := map[string]string{}
 	for _, parts := range [][4]string{
-		{"a", "b", "c", ""}, {"ab", "", "c", ""}, {"", "ab", "c", ""}, {"a", "bc", "", ""}, {"a", "b", "", "c"},
-		{"a", "b", "", ""}, {"a", "", "b", "c"}, {"b", "a", "c", ""},
+		{"a", "b", "c", ""},
+		{"ab", "", "c", ""},
+		{"", "ab", "c", ""},
+		{"a", "bc", "", ""},
+		{"a", "b", "", "c"},
+		{"a", "b", "", ""},
+		{"a", "", "b", "c"},
+		{"b", "a", "c", ""},
 	} {
 		id := bus.EventID(parts[0], parts[1], parts[2], []byte(parts[3]))
 		require.Len(t, id, 32)

@@ -117,10 +117,10 @@ func (p *Publisher) answered(m *nats.Msg) {
 	s := &p.slots[index]
 	ack, cause, err := parseAck(m)
 	if err != nil {
-		p.failed(s, uint32(generation), cause, err) //nolint:gosec // shifted right by 32
+		p.failed(s, uint32(generation), cause, err) // shifted right by 32
 		return
 	}
-	p.report(s, uint32(generation), ack, nil) //nolint:gosec // shifted right by 32
+	p.report(s, uint32(generation), ack, nil) // shifted right by 32
 }
 
 // failed reports the error if sending again cannot help, else plans to send again.

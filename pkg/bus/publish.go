@@ -93,7 +93,7 @@ func NewPublisher(conn *Conn) (*Publisher, error) {
 	}
 	close(p.idle)
 	for i := range p.slots {
-		p.slots[i].index = uint32(i) //nolint:gosec // MaxInFlight is far below
+		p.slots[i].index = uint32(i) // MaxInFlight is far below
 		p.slots[i].headers = newHeaderSet()
 		p.free = append(p.free, p.slots[i].index)
 	}

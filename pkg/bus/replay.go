@@ -59,39 +59,43 @@ func listDeadLetters(ctx context.Context, conn *Conn, f DeadLetterFilter, yield 
 	if err != nil {
 		return err
 	}
-	if consumer.CachedInfo().NumPending == 0 {
-		return nil
-	}
 	messages, err := consumer.Messages()
 	if err != nil {
 		return err
 	}
 	defer messages.Stop()
-	for {
-		next, cancel := context.WithTimeout(ctx, listTimeout)
-		m, err := messages.Next(jetstream.NextContext(next))
-		cancel()
-		if err != nil {
+	for pending := consumer.CachedInfo().NumPending; pending > 0; {
+		var stored StoredDeadLetter
+		if stored, pending, err = nextDeadLetter(ctx, messages); err != nil {
 			return err
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return err
+		if !f.Until.IsZero() && !stored.Stored.Before(f.Until) {
+			return nil
 		}
-		late := !f.Until.IsZero() && !meta.Timestamp.Before(f.Until)
-		if !late {
-			letter := new(eventv1.DeadLetter)
-			if err := proto.Unmarshal(m.Data(), letter); err != nil {
-				return fmt.Errorf("decoding dead letter %d: %w", meta.Sequence.Stream, err)
-			}
-			if f.matches(letter) && !yield(StoredDeadLetter{meta.Sequence.Stream, meta.Timestamp, letter}, nil) {
-				return nil
-			}
-		}
-		if late || meta.NumPending == 0 {
+		if f.matches(stored.Letter) && !yield(stored, nil) {
 			return nil
 		}
 	}
+	return nil
+}
+
+// nextDeadLetter returns the next one, and how many there are after it.
+func nextDeadLetter(ctx context.Context, messages jetstream.MessagesContext) (StoredDeadLetter, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(ctx))
+	if err != nil {
+		return StoredDeadLetter{}, 0, err
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		return StoredDeadLetter{}, 0, err
+	}
+	letter := new(eventv1.DeadLetter)
+	if err := proto.Unmarshal(m.Data(), letter); err != nil {
+		return StoredDeadLetter{}, 0, fmt.Errorf("decoding dead letter %d: %w", meta.Sequence.Stream, err)
+	}
+	return StoredDeadLetter{meta.Sequence.Stream, meta.Timestamp, letter}, meta.NumPending, nil
 }
 
 func (f DeadLetterFilter) matches(letter *eventv1.DeadLetter) bool {

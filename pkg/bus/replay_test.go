@@ -168,7 +168,8 @@ func TestListDeadLetters(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
-	for range bus.ListDeadLetters(t.Context(), operator, bus.DeadLetterFilter{}) {
+	for _, err := range bus.ListDeadLetters(t.Context(), operator, bus.DeadLetterFilter{}) {
+		require.NoError(t, err)
 		break // the iteration may end early
 	}
 	for _, err := range bus.ListDeadLetters(t.Context(), conn, bus.DeadLetterFilter{}) {

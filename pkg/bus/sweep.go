@@ -135,7 +135,7 @@ func retryDelay(attempt int) time.Duration {
 
 // jitter spreads what would otherwise come back all at once: half of d to d.
 func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1) //nolint:gosec // nothing secret
+	return d/2 + rand.N(d/2+1) // nothing secret
 }
 
 // streamName returns the name without an allocation if it is one of the topology's.

@@ -135,11 +135,11 @@ func (t *trimmer) purge(ctx context.Context, stream jetstream.Stream, upTo uint6
 // each for as large as the average. The next look corrects it.
 func beyondBytes(info *jetstream.StreamInfo) uint64 {
 	limit, state := info.Config.MaxBytes, info.State
-	bytes := int64(state.Bytes) //nolint:gosec // far below
+	bytes := int64(state.Bytes) // far below
 	if limit <= 0 || state.Msgs == 0 || bytes <= limit/percent*trimAbove {
 		return 0
 	}
-	excess := uint64(bytes - limit/percent*trimTo) //nolint:gosec // positive
+	excess := uint64(bytes - limit/percent*trimTo) // positive
 	return state.FirstSeq + max(excess/(state.Bytes/state.Msgs+1), 1)
 }
 

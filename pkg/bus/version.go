@@ -33,7 +33,7 @@ type VersionParts struct {
 // as 1970, one after 2109 as 2109. For Graph partition and sequence are 0 and index is the record's
 // place on its page.
 func Version(complete bool, clock time.Time, partition int, sequence int64, index int) uint64 {
-	millis := uint64(min(max(clock.UnixMilli(), 0), 1<<versionClockBits-1)) //nolint:gosec // bounded just here
+	millis := uint64(min(max(clock.UnixMilli(), 0), 1<<versionClockBits-1)) // bounded just here
 	v := millis << versionClockShift
 	v |= low(int64(partition), versionPartitionBits) << versionPartitionShift
 	v |= low(sequence, versionSequenceBits) << versionSequenceShift

@@ -36,10 +36,9 @@ const (
 func TestMain(m *testing.M) {
 	if server := os.Getenv(envHolder); server != "" {
 		if err := hold(context.Background(), server, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			panic(err)
 		}
-		os.Exit(0)
+		return
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -22,14 +22,14 @@ type Bus struct {
 }
 
 // New starts a server that listens on a free loopback port. It is shut down after the test's own clean-up.
-func New(t testing.TB, options ...func(*natsserver.Config)) *Bus {
-	t.Helper()
-	return Open(t, t.TempDir(), options...)
+func New(tb testing.TB, options ...func(*natsserver.Config)) *Bus {
+	tb.Helper()
+	return Open(tb, tb.TempDir(), options...)
 }
 
 // Open is New on a directory that may have been used before.
-func Open(t testing.TB, directory string, options ...func(*natsserver.Config)) *Bus {
-	t.Helper()
+func Open(tb testing.TB, directory string, options ...func(*natsserver.Config)) *Bus {
+	tb.Helper()
 	cfg := natsserver.DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
 	for _, option := range options {
@@ -39,9 +39,9 @@ func Open(t testing.TB, directory string, options ...func(*natsserver.Config)) *
 		Store:       filepath.Join(directory, "store"),
 		Credentials: filepath.Join(directory, "credentials"),
 	})
-	require.NoError(t, err)
-	require.NoError(t, server.Start(t.Context()))
-	t.Cleanup(server.Shutdown)
+	require.NoError(tb, err)
+	require.NoError(tb, server.Start(tb.Context()))
+	tb.Cleanup(server.Shutdown)
 	return &Bus{Server: server, Directory: directory}
 }
 
@@ -57,26 +57,26 @@ func Limit(stream string, limits bus.Limits) func(*natsserver.Config) {
 
 // Connect connects as a user, in process; the service has the user's name. The connection is closed
 // after the test.
-func (b *Bus) Connect(t testing.TB, user string) *bus.Conn {
-	t.Helper()
-	return b.ConnectWith(t, b.Server.Config(user), bus.Settings{Service: user, InProcess: b.Server})
+func (b *Bus) Connect(tb testing.TB, user string) *bus.Conn {
+	tb.Helper()
+	return b.ConnectWith(tb, b.Server.Config(user), bus.Settings{Service: user, InProcess: b.Server})
 }
 
 // ConnectWith connects as the caller wants.
-func (b *Bus) ConnectWith(t testing.TB, cfg bus.Config, set bus.Settings) *bus.Conn {
-	t.Helper()
-	conn, err := bus.Connect(t.Context(), cfg, set)
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
+func (b *Bus) ConnectWith(tb testing.TB, cfg bus.Config, set bus.Settings) *bus.Conn {
+	tb.Helper()
+	conn, err := bus.Connect(tb.Context(), cfg, set)
+	require.NoError(tb, err)
+	tb.Cleanup(conn.Close)
 	return conn
 }
 
 // Publisher returns a publisher that is closed after the test.
-func Publisher(t testing.TB, conn *bus.Conn) *bus.Publisher {
-	t.Helper()
+func Publisher(tb testing.TB, conn *bus.Conn) *bus.Publisher {
+	tb.Helper()
 	publisher, err := bus.NewPublisher(conn)
-	require.NoError(t, err)
-	t.Cleanup(func() {
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background()) //nolint:usetesting // the test's context has ended
 		cancel()
 		_ = publisher.Close(ctx) // what a test left in flight is its own affair

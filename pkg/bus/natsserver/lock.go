@@ -21,7 +21,7 @@ func lockStore(directory string) (*storeLock, error) {
 		return nil, fmt.Errorf("locking store: %w", err)
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		file.Close()
+		_ = file.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("locking store %s: %w", directory, ErrStoreInUse)
 		}
@@ -32,6 +32,6 @@ func lockStore(directory string) (*storeLock, error) {
 
 func (l *storeLock) release() {
 	if l != nil {
-		l.file.Close()
+		_ = l.file.Close()
 	}
 }
