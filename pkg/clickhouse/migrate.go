@@ -104,7 +104,7 @@ func (m migrator) applied(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading applied migrations: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // Err tells
 	applied := make(map[string]string)
 	for rows.Next() {
 		var name, checksum string
