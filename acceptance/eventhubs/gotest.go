@@ -30,7 +30,7 @@ func compileTests(ctx context.Context) ([]string, error) {
 	return packages, nil
 }
 
-// goEnv is the environment for go: this module is outside go.work. Vendored work files must not matter either.
+// goEnv is the environment for go: this module is outside go.work.
 func goEnv(extra ...string) []string { return append(append(os.Environ(), "GOWORK=off"), extra...) }
 
 // job is one run of go test.
