@@ -89,7 +89,11 @@ func (e *Entraflow) Run(ctx context.Context) (err error) {
 	defer stop(nil)
 	group := lifecycle.NewGroup(e.set.Drain, services.inOrder()...)
 	ended := make(chan error, 1)
-	go func() { ended <- group.Run(ctx) }()
+	go func() {
+		err := group.Run(ctx)
+		stop(err) // a service that failed ends the work, too
+		ended <- err
+	}()
 	select {
 	case <-group.Ready():
 	case err := <-ended:
@@ -132,6 +136,10 @@ type opened struct {
 	operator *bus.Conn
 	store    *clickhouse.Store
 	closers  []func(context.Context) error
+	// dataDir has the mark of this run if it is set.
+	dataDir string
+	// lostMachine says that the run before ended with its machine.
+	lostMachine bool
 }
 
 func (o *opened) close(ctx context.Context) error {
@@ -142,7 +150,10 @@ func (o *opened) close(ctx context.Context) error {
 	for _, closer := range slices.Backward(o.closers) {
 		errs = append(errs, closer(ctx))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || o.dataDir == "" {
+		return err
+	}
+	return end(o.dataDir)
 }
 
 // closeTimeout bounds closing the stores after the services have stopped.

@@ -50,6 +50,11 @@ func (e *Entraflow) open(ctx context.Context) (_ *opened, err error) {
 	if err := e.openNATS(ctx, o); err != nil {
 		return nil, err
 	}
+	// Under the lock of the store: the mark of another run that goes on stays what it is.
+	if o.lostMachine, err = begin(e.cfg.DataDir); err != nil {
+		return nil, err
+	}
+	o.dataDir = e.cfg.DataDir
 	if err := e.openClickHouse(ctx, o); err != nil {
 		return nil, err
 	}
@@ -121,7 +126,10 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	cfg.Sink.NATS = o.connection(cfg.Sink.NATS, bus.UserSink)
 	cfg.Gateway.NATS = o.connection(cfg.Gateway.NATS, bus.UserGateway)
 
-	streaming := streamer.Settings{Settings: set.For("streamer"), InProcess: o.nats}
+	streaming := streamer.Settings{
+		Settings: set.For("streamer"), InProcess: o.nats,
+		StepBack: o.lostMachine && cfg.NATS.Durability == natsserver.DurabilityProcess,
+	}
 	if s.simulator != nil {
 		streaming.Dial = e.dial(s.simulator)
 	}
