@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/streamer"
 )
 
 const deadHelp = `Dead letters are records that could not be read and messages that could not be stored, each with its
@@ -32,8 +34,8 @@ type deadOptions struct {
 }
 
 func deadCommand(p app.Process) *cobra.Command {
-	cmd := &cobra.Command{Use: "dead", Short: "list dead letters", Long: deadHelp}
-	cmd.AddCommand(deadListCommand(p))
+	cmd := &cobra.Command{Use: "dead", Short: "list dead letters and replay them", Long: deadHelp}
+	cmd.AddCommand(deadListCommand(p), deadReplayCommand(p))
 	return cmd
 }
 
@@ -132,4 +134,50 @@ func printJSON(out io.Writer, s bus.StoredDeadLetter) error {
 		Stored   time.Time       `json:"stored"`
 		Letter   json.RawMessage `json:"letter"`
 	}{s.Sequence, s.Stored, letter})
+}
+
+const deadReplayHelp = `Takes dead letters again: a message goes to its stream as it was, a record of a hub is decoded as if it
+had just come from its place there, with the same id and version. They stay in DEAD, so a replay may be
+repeated.
+
+Whoever can write to a hub can write any tenant id into a record: say with --allow-tenant whose records
+may be taken, or "any".`
+
+func deadReplayCommand(p app.Process) *cobra.Command {
+	var o deadOptions
+	var tenants []string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use: "replay", Short: "take dead letters again", Long: deadReplayHelp, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context(), p)
+			defer stop()
+			return o.replay(ctx, tenants, dryRun, p.Stdout)
+		},
+	}
+	o.add(cmd)
+	cmd.Flags().StringSliceVar(&tenants, "allow-tenant", nil, "tenant whose records of hubs are taken, or any (repeatable)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "count and do nothing")
+	return cmd
+}
+
+func (o *deadOptions) replay(ctx context.Context, tenants []string, dryRun bool, out io.Writer) error {
+	conn, err := o.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	publisher, err := bus.NewPublisher(conn)
+	if err != nil {
+		return err
+	}
+	defer publisher.Close(ctx) //nolint:errcheck // each publication was waited for
+	replayer := streamer.Replayer{Publisher: publisher}
+	for _, tenant := range tenants {
+		replayer.Tenants = append(replayer.Tenants, strings.ToLower(tenant))
+	}
+	result, err := bus.Replay(ctx, conn, publisher, o.filter, bus.ReplayOptions{Hub: replayer.Replay, DryRun: dryRun})
+	_, printErr := fmt.Fprintf(out, "%d messages and %d records taken, %d skipped, %d failed\n",
+		result.Messages, result.Records, result.Skipped, result.Failed)
+	return errors.Join(err, printErr)
 }

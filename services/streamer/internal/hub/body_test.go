@@ -45,11 +45,11 @@ func TestBodyOf(t *testing.T) {
 }
 
 func TestNumberOf(t *testing.T) {
-	require.Equal(t, 17, numberOf("17"))
-	again := numberOf("a")
-	require.Equal(t, numberOf("a"), again)
-	require.NotEqual(t, numberOf("a"), numberOf("b"))
-	require.GreaterOrEqual(t, numberOf("-3"), 0)
+	require.Equal(t, 17, PartitionNumber("17"))
+	again := PartitionNumber("a")
+	require.Equal(t, PartitionNumber("a"), again)
+	require.NotEqual(t, PartitionNumber("a"), PartitionNumber("b"))
+	require.GreaterOrEqual(t, PartitionNumber("-3"), 0)
 }
 
 func TestLag(t *testing.T) {

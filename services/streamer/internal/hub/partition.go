@@ -36,7 +36,7 @@ type partition struct {
 func newPartition(s *session, client *azeventhubs.ProcessorPartitionClient) *partition {
 	h, id := s.hub, client.PartitionID()
 	p := &partition{
-		hub: h, client: client, id: id, number: numberOf(id),
+		hub: h, client: client, id: id, number: PartitionNumber(id),
 		cursor:  s.store.Cursor(checkpoint.Partition{Namespace: h.name.namespace, Hub: h.name.hub, Group: h.name.group, ID: id}),
 		metrics: h.set.Metrics.partition(h.labels, id),
 	}
@@ -46,8 +46,8 @@ func newPartition(s *session, client *azeventhubs.ProcessorPartitionClient) *par
 	return p
 }
 
-// numberOf makes a number of a partition's id, which is one but is nowhere promised to be.
-func numberOf(id string) int {
+// PartitionNumber makes a number of a partition's id, which is one but is nowhere promised to be.
+func PartitionNumber(id string) int {
 	if n, err := strconv.Atoi(id); err == nil && n >= 0 {
 		return n
 	}
