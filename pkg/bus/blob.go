@@ -71,6 +71,8 @@ func (b *Blobs) put(ctx context.Context, ref *eventv1.BlobReference, data []byte
 // Load returns the bytes that ref names. It fails with jetstream.ErrObjectNotFound if they are gone
 // and with ErrBlobDamaged if they are not what was stored.
 func (b *Blobs) Load(ctx context.Context, ref *eventv1.BlobReference) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, blobTimeout)
+	defer cancel()
 	store, err := b.conn.js.ObjectStore(ctx, BucketBlobs)
 	if err != nil {
 		return nil, fmt.Errorf("loading blob %s: %w", ref.GetName(), err)

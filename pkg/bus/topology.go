@@ -95,7 +95,7 @@ const (
 	// BlobRefreshAge is when a blob is stored again rather than referred to. So no blob is older
 	// than a message that refers to it by more, and Bucket.MaxAge may be DEAD's and a little.
 	BlobRefreshAge = time.Hour
-	// blobTimeout bounds storing one.
+	// blobTimeout bounds storing or loading one, once.
 	blobTimeout = 30 * time.Second
 )
 
