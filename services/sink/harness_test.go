@@ -41,11 +41,11 @@ type world struct {
 	last      uint64 // sequence of the last event published
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	w := &world{bus: bustest.New(t), store: clickhousetest.New(t), registry: prometheus.NewRegistry()}
-	w.conn = w.bus.Connect(t, bus.UserStreamer)
-	w.publisher = bustest.Publisher(t, w.conn)
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{bus: bustest.New(tb), store: clickhousetest.New(tb), registry: prometheus.NewRegistry()}
+	w.conn = w.bus.Connect(tb, bus.UserStreamer)
+	w.publisher = bustest.Publisher(tb, w.conn)
 	return w
 }
 
@@ -59,26 +59,26 @@ func (w *world) config() sink.Config {
 	return cfg
 }
 
-func (w *world) service(t testing.TB, cfg sink.Config) *sink.Sink {
-	t.Helper()
+func (w *world) service(tb testing.TB, cfg sink.Config) *sink.Sink {
+	tb.Helper()
 	s, err := sink.New(cfg, sink.Settings{
 		Settings:  app.Settings{Registry: w.registry},
 		InProcess: w.bus.Server,
 		Engine:    w.store.Engine,
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return s
 }
 
 // start runs a sink until stop is called or the test ends.
-func (w *world) start(t testing.TB, change ...func(*sink.Config)) (stop func()) {
-	t.Helper()
+func (w *world) start(tb testing.TB, change ...func(*sink.Config)) (stop func()) {
+	tb.Helper()
 	cfg := w.config()
 	for _, c := range change {
 		c(&cfg)
 	}
-	group := lifecycle.NewGroup(lifecycle.DefaultDrain, w.service(t, cfg))
-	ctx, cancel := context.WithCancel(t.Context())
+	group := lifecycle.NewGroup(lifecycle.DefaultDrain, w.service(tb, cfg))
+	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
 	go func() { done <- group.Run(ctx) }()
 	stopped := false
@@ -86,25 +86,25 @@ func (w *world) start(t testing.TB, change ...func(*sink.Config)) (stop func()) 
 		if !stopped {
 			stopped = true
 			cancel()
-			require.NoError(t, <-done)
+			require.NoError(tb, <-done)
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	select {
 	case <-group.Ready():
 	case err := <-done:
-		require.FailNow(t, "sink ended", "error: %v", err)
+		require.FailNow(tb, "sink ended", "error: %v", err)
 	case <-time.After(patience):
-		require.FailNow(t, "sink did not get ready")
+		require.FailNow(tb, "sink did not get ready")
 	}
 	return stop
 }
 
-func (w *world) publish(t testing.TB, messages ...bus.Message) {
-	t.Helper()
+func (w *world) publish(tb testing.TB, messages ...bus.Message) {
+	tb.Helper()
 	for _, m := range messages {
-		ack, err := w.publisher.Publish(t.Context(), m, bus.PublishOptions{})
-		require.NoError(t, err)
+		ack, err := w.publisher.Publish(tb.Context(), m, bus.PublishOptions{})
+		require.NoError(tb, err)
 		if m.BusStream() == eventv1.EventStream {
 			w.last = ack.Sequence
 		}
@@ -112,12 +112,12 @@ func (w *world) publish(t testing.TB, messages ...bus.Message) {
 }
 
 // flood publishes events without waiting for each.
-func (w *world) flood(t testing.TB, events []*eventv1.Event) {
-	t.Helper()
+func (w *world) flood(tb testing.TB, events []*eventv1.Event) {
+	tb.Helper()
 	var failed atomic.Int64
 	acks := make(chan uint64, len(events))
 	for _, e := range events {
-		require.NoError(t, w.publisher.PublishAsync(t.Context(), e, bus.PublishOptions{}, func(ack bus.Ack, err error) {
+		require.NoError(tb, w.publisher.PublishAsync(tb.Context(), e, bus.PublishOptions{}, func(ack bus.Ack, err error) {
 			if err != nil {
 				failed.Add(1)
 			}
@@ -127,47 +127,47 @@ func (w *world) flood(t testing.TB, events []*eventv1.Event) {
 	for range events {
 		w.last = max(w.last, <-acks)
 	}
-	require.Zero(t, failed.Load())
+	require.Zero(tb, failed.Load())
 }
 
 // stored waits until the sink has acknowledged everything published so far.
-func (w *world) stored(t testing.TB) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func (w *world) stored(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	require.NoError(t, bus.Stored(ctx, w.conn.JetStream(), eventv1.EventStream, w.last))
+	require.NoError(tb, bus.Stored(ctx, w.conn.JetStream(), eventv1.EventStream, w.last))
 }
 
 // delivered waits until every event published so far was delivered at least once.
-func (w *world) delivered(t testing.TB) {
-	t.Helper()
-	require.Eventually(t, func() bool { return w.durable(t).Delivered.Stream >= w.last }, patience, 5*time.Millisecond)
+func (w *world) delivered(tb testing.TB) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return w.durable(tb).Delivered.Stream >= w.last }, patience, 5*time.Millisecond)
 }
 
-func (w *world) durable(t testing.TB) *jetstream.ConsumerInfo {
-	t.Helper()
-	consumer, err := w.conn.JetStream().Consumer(t.Context(), eventv1.EventStream, bus.UserSink)
-	require.NoError(t, err)
+func (w *world) durable(tb testing.TB) *jetstream.ConsumerInfo {
+	tb.Helper()
+	consumer, err := w.conn.JetStream().Consumer(tb.Context(), eventv1.EventStream, bus.UserSink)
+	require.NoError(tb, err)
 	return consumer.CachedInfo()
 }
 
-func (w *world) count(t testing.TB, query string) uint64 {
-	t.Helper()
+func (w *world) count(tb testing.TB, query string) uint64 {
+	tb.Helper()
 	var n uint64
-	require.NoError(t, w.store.Conn().QueryRow(t.Context(), query).Scan(&n))
+	require.NoError(tb, w.store.Conn().QueryRow(tb.Context(), query).Scan(&n))
 	return n
 }
 
 // eventually waits until a query gives the number.
-func (w *world) eventually(t testing.TB, want uint64, query string) {
-	t.Helper()
-	require.Eventually(t, func() bool { return w.count(t, query) == want }, patience, 20*time.Millisecond, query)
+func (w *world) eventually(tb testing.TB, want uint64, query string) {
+	tb.Helper()
+	require.Eventually(tb, func() bool { return w.count(tb, query) == want }, patience, 20*time.Millisecond, query)
 }
 
-func (w *world) metric(t testing.TB, name string) float64 {
-	t.Helper()
+func (w *world) metric(tb testing.TB, name string) int {
+	tb.Helper()
 	families, err := w.registry.Gather()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	total := 0.0
 	for _, family := range families {
 		if family.GetName() == name {
@@ -176,7 +176,7 @@ func (w *world) metric(t testing.TB, name string) float64 {
 			}
 		}
 	}
-	return total
+	return int(total)
 }
 
 // server serves the engine of a world on a port that can be closed and opened again, as a ClickHouse
@@ -188,22 +188,22 @@ type server struct {
 	done    chan struct{}
 }
 
-func (w *world) serve(t testing.TB) *server {
-	t.Helper()
+func (w *world) serve(tb testing.TB) *server {
+	tb.Helper()
 	s := &server{address: "127.0.0.1:0", handler: &httputil.ReverseProxy{
 		Rewrite:   func(*httputil.ProxyRequest) {},
 		Transport: embedded.RoundTripper(w.store.Engine()),
 	}}
-	s.open(t)
-	t.Cleanup(func() { s.close(t) })
+	s.open(tb)
+	tb.Cleanup(func() { s.close(tb) })
 	return s
 }
 
-func (s *server) open(t testing.TB) {
-	t.Helper()
+func (s *server) open(tb testing.TB) {
+	tb.Helper()
 	var lc net.ListenConfig
-	listener, err := lc.Listen(t.Context(), "tcp", s.address)
-	require.NoError(t, err)
+	listener, err := lc.Listen(tb.Context(), "tcp", s.address)
+	require.NoError(tb, err)
 	s.address = listener.Addr().String()
 	s.http, s.done = &http.Server{Handler: s.handler}, make(chan struct{})
 	go func() {
@@ -212,12 +212,12 @@ func (s *server) open(t testing.TB) {
 	}()
 }
 
-func (s *server) close(t testing.TB) {
-	t.Helper()
+func (s *server) close(tb testing.TB) {
+	tb.Helper()
 	if s.http == nil {
 		return
 	}
-	require.NoError(t, s.http.Close())
+	require.NoError(tb, s.http.Close())
 	<-s.done
 	s.http = nil
 }

@@ -53,7 +53,7 @@ func TestStoreAwayUnderLoad(t *testing.T) {
 	<-opened
 	w.stored(t)
 	require.Equal(t, uint64(4_400), w.count(t, "SELECT count() FROM sign_ins FINAL"))
-	require.Equal(t, 1.0, w.metric(t, "entraflow_sink_store_up"))
+	require.Equal(t, 1, w.metric(t, "entraflow_sink_store_up"))
 	require.Zero(t, w.count(t, "SELECT count() FROM dead_letters"))
 }
 

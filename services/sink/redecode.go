@@ -7,11 +7,13 @@ import (
 	"github.com/entraflow/entraflow/services/sink/internal/redecode"
 )
 
-// Redecoding: how much at a time, how far it is, and what became of the rows.
 type (
-	RedecodeOptions  = redecode.Options
+	// RedecodeOptions bound a redecoding.
+	RedecodeOptions = redecode.Options
+	// RedecodeProgress says how far one is.
 	RedecodeProgress = redecode.Progress
-	RedecodeResult   = redecode.Result
+	// RedecodeResult says what became of the rows.
+	RedecodeResult = redecode.Result
 )
 
 // DefaultRedecodeOptions returns the bounds of all tables.

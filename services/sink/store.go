@@ -19,7 +19,7 @@ import (
 // embedded engine that does not start is an error.
 func (s *Sink) open(ctx context.Context, conn *bus.Conn) (*clickhouse.Store, error) {
 	var store *clickhouse.Store
-	err := s.patiently(ctx, "store is away", func() error {
+	err := s.patiently(ctx, "open", func() error {
 		var err error
 		store, err = clickhouse.Open(ctx, s.cfg.ClickHouse, s.storeSettings())
 		return err
@@ -27,7 +27,7 @@ func (s *Sink) open(ctx context.Context, conn *bus.Conn) (*clickhouse.Store, err
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	err = s.patiently(ctx, "schema is not migrated", func() error { return s.migrate(ctx, conn, store) })
+	err = s.patiently(ctx, "migrate", func() error { return s.migrate(ctx, conn, store) })
 	if err != nil {
 		_ = s.close(ctx, store)
 		return nil, fmt.Errorf("migrating schema: %w", err)
@@ -64,7 +64,7 @@ func (s *Sink) storeSettings() clickhouse.Settings {
 
 // patiently calls try until it works, ctx is done, or it fails for a reason that does not pass by
 // itself. It logs the first failure.
-func (s *Sink) patiently(ctx context.Context, what string, try func() error) error {
+func (s *Sink) patiently(ctx context.Context, stage string, try func() error) error {
 	delay := s.cfg.Retry.First
 	for attempt := 1; ; attempt++ {
 		err := try()
@@ -72,7 +72,7 @@ func (s *Sink) patiently(ctx context.Context, what string, try func() error) err
 			return err
 		}
 		if attempt == 1 {
-			s.set.Logger.WarnContext(ctx, what, slog.Any("err", err))
+			s.set.Logger.WarnContext(ctx, "waiting for the store", slog.String("stage", stage), slog.Any("err", err))
 		}
 		timer := time.NewTimer(delay)
 		select {

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {{local "sign_ins"}}{{on_cluster}} (
     stored_at DateTime64(3, 'UTC') COMMENT 'when the sink took it, retention counts from here' CODEC(Delta, ZSTD(1)),
     stream_sequence UInt64 COMMENT 'sequence in the stream EVENTS' CODEC(Delta, ZSTD(1)),
     notes Array(LowCardinality(String)),
-    raw String COMMENT 'the record as it came' CODEC(ZSTD(3)),
+    raw String COMMENT 'the record as it came' CODEC(ZSTD(1)),
 
     event_types Array(LowCardinality(String)),
     is_interactive Nullable(Bool),
@@ -138,7 +138,19 @@ CREATE TABLE IF NOT EXISTS {{local "sign_ins"}}{{on_cluster}} (
 
     agent_type LowCardinality(String),
     agent_subject_type LowCardinality(String),
-    agent_parent_app_id LowCardinality(String)
+    agent_parent_app_id LowCardinality(String),
+
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_source_id source_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_user_id user_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_lower_user_id lower(user_id) TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_user_key user_key TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_ip ip TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_ip_address ip_address TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_correlation_id correlation_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_session_id session_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_unique_token_identifier unique_token_identifier TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_stored_at stored_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{replacing "sign_ins" "version"}}
 PARTITION BY toYYYYMM(occurred_at)

@@ -46,7 +46,16 @@ CREATE TABLE IF NOT EXISTS {{local "audits"}}{{on_cluster}} (
     `modified_properties.old_value` Array(Nullable(String)) CODEC(ZSTD(1)),
     `modified_properties.new_value` Array(Nullable(String)) CODEC(ZSTD(1)),
     `additional_details.key` Array(LowCardinality(String)),
-    `additional_details.value` Array(String) CODEC(ZSTD(1))
+    `additional_details.value` Array(String) CODEC(ZSTD(1)),
+
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_source_id source_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_correlation_id correlation_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_initiator_user_id initiator_user_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_initiator_user_key initiator_user_key TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_target_id `targets.id` TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_target_user_key `targets.user_key` TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_stored_at stored_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{replacing "audits" "version"}}
 PARTITION BY toYYYYMM(occurred_at)

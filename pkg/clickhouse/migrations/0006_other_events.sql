@@ -24,7 +24,13 @@ CREATE TABLE IF NOT EXISTS {{local "other_events"}}{{on_cluster}} (
     identity String CODEC(ZSTD(1)),
     correlation_id String CODEC(ZSTD(1)),
     resource_id LowCardinality(String),
-    location LowCardinality(String)
+    location LowCardinality(String),
+
+    INDEX by_id id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_correlation_id correlation_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_ip ip TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_ip_address ip_address TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX by_stored_at stored_at TYPE minmax GRANULARITY 1
 )
 ENGINE = {{replacing "other_events" "version"}}
 PARTITION BY toYYYYMM(occurred_at)

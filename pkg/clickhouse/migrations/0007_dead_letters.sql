@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS {{local "dead_letters"}}{{on_cluster}} (
     reason LowCardinality(String),
     detail String CODEC(ZSTD(1)),
     attempts UInt32,
-    raw String COMMENT 'the bytes as they came, empty if they are in raw_blob' CODEC(ZSTD(3)),
+    raw String COMMENT 'the bytes as they came, empty if they are in raw_blob' CODEC(ZSTD(1)),
     raw_blob String COMMENT 'object of the bucket blobs that holds the bytes',
 
     hub_namespace LowCardinality(String),

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"slices"
+	"strings"
 
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
@@ -10,7 +11,10 @@ import (
 func NewDeadLetters() *Table[*eventv1.DeadLetter] {
 	columns := deadLetterColumns()
 	columns = append(columns, hubPlaceColumns()...)
-	return &Table[*eventv1.DeadLetter]{name: DeadLetters, sources: append(columns, streamPlaceColumns()...)}
+	return &Table[*eventv1.DeadLetter]{
+		name: DeadLetters, sources: append(columns, streamPlaceColumns()...),
+		compare: func(a, b Row[*eventv1.DeadLetter]) int { return strings.Compare(a.Message.GetId(), b.Message.GetId()) },
+	}
 }
 
 func deadLetterColumns() []source[*eventv1.DeadLetter] {

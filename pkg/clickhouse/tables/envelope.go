@@ -1,6 +1,7 @@
 package tables
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/entraflow/entraflow/pkg/decode"
@@ -28,6 +29,16 @@ func envelopeColumns() []source[*eventv1.Event] {
 		e.texts("notes", (*event).GetNotes),
 		rawColumn[*event](),
 	}
+}
+
+// compareEvents is the order of the key (tenant_id, occurred_at, id).
+func compareEvents(a, b Row[*eventv1.Event]) int {
+	x, y := a.Message, b.Message
+	return cmp.Or(
+		strings.Compare(x.GetTenantId(), y.GetTenantId()),
+		cmp.Compare(unixMilli(x.GetOccurredAt()), unixMilli(y.GetOccurredAt())),
+		strings.Compare(x.GetId(), y.GetId()),
+	)
 }
 
 // Key is the form in which user principal names are searched: lower case.

@@ -18,11 +18,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(clickhousetest.Main(m)) }
 
 // migrated returns a connection to a new database with the tables of the product.
-func migrated(t testing.TB) driver.Conn {
-	t.Helper()
-	store := clickhousetest.New(t)
+func migrated(tb testing.TB) driver.Conn {
+	tb.Helper()
+	store := clickhousetest.New(tb)
 	settings := migrations.Settings{EventDays: 400, DeadLetterDays: 90}
-	require.NoError(t, clickhouse.Migrate(t.Context(), store.Conn(), migrations.Files,
+	require.NoError(tb, clickhouse.Migrate(tb.Context(), store.Conn(), migrations.Files,
 		clickhouse.MigrateOptions{Schema: store.Schema(settings.Map())}))
 	return store.Conn()
 }
@@ -41,7 +41,7 @@ func rowsOf(events ...*eventv1.Event) []tables.Row[*eventv1.Event] {
 }
 
 // insert stores events in the tables they belong to.
-func insert(t testing.TB, conn driver.Conn, events ...*eventv1.Event) {
+func insert(t *testing.T, conn driver.Conn, events ...*eventv1.Event) {
 	t.Helper()
 	set := tables.NewEvents()
 	for _, e := range events {

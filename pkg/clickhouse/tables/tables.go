@@ -43,6 +43,8 @@ type Row[M any] struct {
 type Table[M any] struct {
 	name    string
 	sources []source[M]
+	// compare orders rows as the table's key does.
+	compare func(a, b Row[M]) int
 }
 
 // Name is the table's name.
@@ -106,7 +108,7 @@ type Events struct {
 // NewEvents returns the tables of events.
 func NewEvents() Events {
 	event := func(name string, payload []source[*eventv1.Event]) *Table[*eventv1.Event] {
-		return &Table[*eventv1.Event]{name: name, sources: append(envelopeColumns(), payload...)}
+		return &Table[*eventv1.Event]{name: name, sources: append(envelopeColumns(), payload...), compare: compareEvents}
 	}
 	return Events{
 		signIns:           event(SignIns, signInColumns()),

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
@@ -69,34 +68,34 @@ func (w *World) payload(at time.Time) *eventv1.SignIn {
 	user, app, country := w.users[u], w.apps[w.skewed(len(w.apps))], countries[w.skewed(len(countries))]
 	return &eventv1.SignIn{
 		Type: eventv1.SignInType_SIGN_IN_TYPE_NON_INTERACTIVE, EventTypes: []string{"nonInteractiveUser"},
-		IsInteractive: proto.Bool(false), UserId: user, UserPrincipalName: fmt.Sprintf("User.%05d@contoso.example", u),
+		IsInteractive: new(false), UserId: user, UserPrincipalName: fmt.Sprintf("User.%05d@contoso.example", u),
 		UserDisplayName: fmt.Sprintf("User %05d", u), UserType: "member", AppId: app, AppDisplayName: "App " + app[:4],
 		AppOwnerTenantId: w.apps[0], ResourceId: w.apps[w.skewed(20)], ResourceDisplayName: "Microsoft Graph",
 		ResourceTenantId: w.apps[1], ResourceServicePrincipalId: w.apps[2],
 		ClientAppUsed: "Mobile Apps and Desktop clients", AuthenticationProtocol: "none", UserAgent: agents[w.skewed(len(agents))],
 		IpAddress:              fmt.Sprintf("203.%d.%d.%d", u%250, u/250, w.r.IntN(4)),
-		AutonomousSystemNumber: proto.Uint32(uint32(3000 + u%50)),
+		AutonomousSystemNumber: new(uint32(3000 + u%50)),
 		Device: &eventv1.Device{
 			Id: w.users[(u+7)%len(w.users)], DisplayName: fmt.Sprintf("PC-%05d", u), OperatingSystem: "Windows 10",
-			Browser: "Edge 120.0", IsCompliant: proto.Bool(true), IsManaged: proto.Bool(true), TrustType: "Azure AD joined",
+			Browser: "Edge 120.0", IsCompliant: new(true), IsManaged: new(true), TrustType: "Azure AD joined",
 		},
 		Location: &eventv1.Location{
-			City: "City " + country, State: "State", Country: country, Latitude: proto.Float64(52.5), Longitude: proto.Float64(13.4),
+			City: "City " + country, State: "State", Country: country, Latitude: new(52.5), Longitude: new(13.4),
 		},
-		ErrorCode: proto.Int64(codes[w.skewed(len(codes))]), Outcome: "success", FailureReason: "Other.",
+		ErrorCode: new(codes[w.skewed(len(codes))]), Outcome: "success", FailureReason: "Other.",
 		AdditionalDetails: satisfied, ConditionalAccessStatus: "success", AuthenticationRequirement: "multiFactorAuthentication",
 		AppliedConditionalAccessPolicies: []*eventv1.ConditionalAccessPolicy{
 			{Id: w.apps[3], DisplayName: "Require MFA", Result: "success", EnforcedGrantControls: []string{"Mfa"}},
 			{Id: w.apps[4], DisplayName: "Block legacy", Result: "notApplied", EnforcedGrantControls: []string{"Block"}},
 		},
 		AuthenticationDetails: []*eventv1.AuthenticationStep{{
-			OccurredAt: timestamppb.New(at), Method: "Previously satisfied", Succeeded: proto.Bool(true), ResultDetail: satisfied,
+			OccurredAt: timestamppb.New(at), Method: "Previously satisfied", Succeeded: new(true), ResultDetail: satisfied,
 		}},
 		AuthenticationProcessingDetails: []*eventv1.KeyValue{{Key: "Root Key Type", Value: "Unknown"}},
 		RiskDetail:                      "none", RiskLevelAggregated: "none", RiskLevelDuringSignIn: "none", RiskState: "none",
 		CorrelationId: w.guid(), OriginalRequestId: w.guid(), UniqueTokenIdentifier: w.guid()[:22], SessionId: w.guid(),
 		IncomingTokenType: "primaryRefreshToken", TokenIssuerType: "AzureAD", SignInTokenProtectionStatus: "unbound",
-		ProcessingTimeMs: proto.Int64(int64(w.r.IntN(300))), CrossTenantAccessType: "none", HomeTenantId: w.apps[1],
+		ProcessingTimeMs: new(int64(w.r.IntN(300))), CrossTenantAccessType: "none", HomeTenantId: w.apps[1],
 	}
 }
 

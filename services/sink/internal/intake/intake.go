@@ -7,6 +7,7 @@ package intake
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -127,9 +128,7 @@ func (i *Intake[M]) settle(groups []*group[M], outcomes []outcome[M]) {
 		for _, item := range o.left {
 			left[item] = true
 		}
-		for item, err := range o.refused {
-			refused[item] = err
-		}
+		maps.Copy(refused, o.refused)
 	}
 	for _, g := range groups {
 		var oldest time.Time

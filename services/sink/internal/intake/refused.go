@@ -21,8 +21,7 @@ var quoted = regexp.MustCompile(`'(?:[^'\\]|\\.)*'`)
 // detail is what a person may know of an error: no part of the record.
 func detail(err error) string {
 	text := "a value does not fit its column"
-	var exception *ch.Exception
-	if errors.As(err, &exception) {
+	if exception, ok := errors.AsType[*ch.Exception](err); ok {
 		message, _, _ := strings.Cut(exception.Message, "Column values:")
 		message = quoted.ReplaceAllString(message, "'…'")
 		text = fmt.Sprintf("code %d: %s", exception.Code, strings.TrimSpace(message))
