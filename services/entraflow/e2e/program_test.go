@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	kib = 1 << 10
 	mib = 1 << 20
+	gib = 1 << 30
 	// poll is how often a condition is looked at.
 	poll = 50 * time.Millisecond
 )

@@ -17,8 +17,8 @@ var sizes = struct {
 		streamerKills: 10, sinkKills: 10, natsKills: 2, storeKills: 2,
 	},
 	faults:  faultSize{perPartition: 5_000},
-	outage:  outageSize{away: 60 * time.Second, rate: 2_000, maxSinkRSS: 400 * mib, maxStreamerRSS: 300 * mib},
-	flood:   floodSize{stream: 64 * mib, send: 500 * mib, recordBytes: 1_100, maxStreamerRSS: 500 * mib, maxSinkRSS: 600 * mib},
+	outage:  outageSize{away: 60 * time.Second, rate: 4_000, maxSinkRSS: gib, maxStreamerRSS: 300 * mib},
+	flood:   floodSize{stream: 64 * mib, send: 500 * mib, recordBytes: 1_100, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 30_000, rate: 1_000, kills: 5},
 }
 

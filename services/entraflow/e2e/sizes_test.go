@@ -17,8 +17,8 @@ var sizes = struct {
 		streamerKills: 2, sinkKills: 2, natsKills: 1, storeKills: 1,
 	},
 	faults:  faultSize{perPartition: 200},
-	outage:  outageSize{away: 4 * time.Second, rate: 300, maxSinkRSS: 400 * mib, maxStreamerRSS: 300 * mib},
-	flood:   floodSize{stream: 32 * mib, send: 60 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: 600 * mib},
+	outage:  outageSize{away: 4 * time.Second, rate: 300, maxSinkRSS: 300 * mib, maxStreamerRSS: 150 * mib},
+	flood:   floodSize{stream: 32 * mib, send: 60 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 2_000, rate: 400, kills: 2},
 }
 

@@ -1,8 +1,8 @@
 // Package proc starts programs of this project as processes of their own, for the crash test and the
 // benchmark: it waits for what they announce, signals them by their id, and reads what they used.
 //
-// It signals only processes it started, and ends all of them when their context is done or this
-// process dies.
+// It signals only processes it started, and ends all of them when their context is done and, on
+// Linux, when this process dies.
 package proc
 
 import (
@@ -56,13 +56,14 @@ type Usage struct {
 	PeakRSS int64
 }
 
-// Start starts the program. It is killed when ctx is done, and when this process dies, however.
+// Start starts the program. It is killed when ctx is done and, on Linux, when this process dies, however.
 func Start(ctx context.Context, c Command) (*Process, error) {
 	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Stderr = c.Log
 	// A group of its own: Ctrl-C in a terminal reaches this process alone, which then decides.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(cmd.SysProcAttr)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Path, err)
