@@ -95,7 +95,8 @@ func scanAck(data []byte) (Ack, bool) {
 	if !ok {
 		return Ack{}, false
 	}
-	name, rest, ok := bytes.Cut(rest, []byte(`","seq":`))
+	name, rest, _ := bytes.Cut(rest, []byte(`"`))
+	rest, ok = bytes.CutPrefix(rest, []byte(`,"seq":`))
 	if !ok {
 		return Ack{}, false
 	}

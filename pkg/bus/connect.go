@@ -123,6 +123,7 @@ func Connect(ctx context.Context, cfg Config, set Settings) (*Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("connecting to nats: %w", err)
 	}
+	m.connected.WithLabelValues(set.Service).Set(1)
 	return c, nil
 }
 
@@ -143,6 +144,7 @@ func (c *Conn) Close() {
 	}
 	c.nats.Close()
 	<-c.closed
+	c.metrics.connected.WithLabelValues(c.set.Service).Set(0)
 }
 
 // dial tries until it works, the server refuses the user, or ctx is done. It does not leave that to

@@ -69,7 +69,7 @@ func (p *Publisher) take(ctx context.Context, size int64) (*slot, error) {
 	p.free = p.free[:last]
 	s.size = size
 	s.generation++
-	p.inFlight.Set(float64(len(p.slots) - len(p.free)))
+	p.account(size)
 	return s, nil
 }
 
@@ -182,5 +182,12 @@ func (p *Publisher) recycle(s *slot) {
 	}
 	p.count.Release(1)
 	p.bytes.Release(s.size)
+	p.account(-s.size)
+}
+
+// account keeps the gauges. The mutex must be held.
+func (p *Publisher) account(size int64) {
+	p.held += size
 	p.inFlight.Set(float64(len(p.slots) - len(p.free)))
+	p.inFlightBytes.Set(float64(p.held))
 }

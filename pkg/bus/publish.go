@@ -67,11 +67,12 @@ type Publisher struct {
 	mu     sync.Mutex
 	slots  []slot
 	free   []uint32
+	held   int64 // bytes in flight
 	closed bool
 	idle   chan struct{} // closed while nothing is in flight
 
-	counters map[string]publishCounters // by stream; never changed
-	inFlight prometheus.Gauge
+	counters                map[string]publishCounters // by stream; never changed
+	inFlight, inFlightBytes prometheus.Gauge
 }
 
 // NewPublisher returns a publisher on the connection with the bounds of its config. Close it before
@@ -88,8 +89,9 @@ func NewPublisher(conn *Conn) (*Publisher, error) {
 		free:   make([]uint32, 0, conn.cfg.MaxInFlight),
 		idle:   make(chan struct{}),
 
-		counters: newPublishCounters(conn.metrics, conn.set.Service),
-		inFlight: conn.metrics.inFlight.WithLabelValues(conn.set.Service),
+		counters:      newPublishCounters(conn.metrics, conn.set.Service),
+		inFlight:      conn.metrics.inFlight.WithLabelValues(conn.set.Service),
+		inFlightBytes: conn.metrics.inFlightBytes.WithLabelValues(conn.set.Service),
 	}
 	close(p.idle)
 	for i := range p.slots {

@@ -33,14 +33,18 @@ const (
 // No lease is needed. A trimmer that was frozen and comes back removes what was acknowledged then, and
 // acknowledgements are never taken back.
 type trimmer struct {
-	conn   *Conn
-	stream Stream
-	blobs  bool      // trim the blobs too
-	aged   time.Time // when the age was last looked at
+	conn                       *Conn
+	stream                     Stream
+	aged                       time.Time // when the age was last looked at
+	blobs                      bool      // trim the blobs too, with these two:
+	blobMaxAge, blobRefreshAge time.Duration
 }
 
 func newTrimmer(conn *Conn, stream Stream) *trimmer {
-	return &trimmer{conn: conn, stream: stream, blobs: stream.Name == eventv1.EventStream}
+	return &trimmer{
+		conn: conn, stream: stream, blobs: stream.Name == eventv1.EventStream,
+		blobMaxAge: findBucket(BucketBlobs).MaxAge, blobRefreshAge: BlobRefreshAge,
+	}
 }
 
 func (t *trimmer) run(ctx context.Context) {
@@ -86,13 +90,12 @@ func (t *trimmer) trim(ctx context.Context) error {
 // trimBlobs is trim for the object store: there nobody acknowledges, and what no unread message can refer
 // to may go.
 func (t *trimmer) trimBlobs(ctx context.Context) error {
-	bucket := findBucket(BucketBlobs)
-	stream, err := t.conn.js.Stream(ctx, bucket.stream())
+	stream, err := t.conn.js.Stream(ctx, findBucket(BucketBlobs).stream())
 	if err != nil {
 		return err
 	}
 	info := stream.CachedInfo()
-	old, err := beyondAge(ctx, t.conn, info, bucket.MaxAge)
+	old, err := beyondAge(ctx, t.conn, info, t.blobMaxAge)
 	if err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func (t *trimmer) trimBlobs(ctx context.Context) error {
 		}
 	}
 	// Twice: a message is published some time after its blob is stored.
-	allowed, err := beyondAge(ctx, t.conn, info, time.Since(spared)+2*BlobRefreshAge)
+	allowed, err := beyondAge(ctx, t.conn, info, time.Since(spared)+2*t.blobRefreshAge)
 	if err != nil {
 		return err
 	}
