@@ -39,23 +39,23 @@ type world struct {
 }
 
 // newWorld starts a gateway; change may change its config before.
-func newWorld(t *testing.T, change ...func(*gateway.Config)) *world {
-	t.Helper()
-	w := prepareWorld(t, change...)
-	w.start(t)
+func newWorld(tb testing.TB, change ...func(*gateway.Config)) *world {
+	tb.Helper()
+	w := prepareWorld(tb, change...)
+	w.start(tb)
 	return w
 }
 
 // prepareWorld is newWorld without starting the gateway.
-func prepareWorld(t *testing.T, change ...func(*gateway.Config)) *world {
-	t.Helper()
-	w := &world{bus: bustest.New(t), store: clickhousetest.New(t)}
-	require.NoError(t, clickhouse.Migrate(t.Context(), w.store.Conn(), migrations.Files, clickhouse.MigrateOptions{
+func prepareWorld(tb testing.TB, change ...func(*gateway.Config)) *world {
+	tb.Helper()
+	w := &world{bus: bustest.New(tb), store: clickhousetest.New(tb)}
+	require.NoError(tb, clickhouse.Migrate(tb.Context(), w.store.Conn(), migrations.Files, clickhouse.MigrateOptions{
 		Schema: w.store.Schema(migrations.Settings{EventDays: 20_000, DeadLetterDays: 20_000}.Map()),
 	}))
 	w.cfg = gateway.DefaultConfig()
 	w.cfg.GRPC.Address = "127.0.0.1:0"
-	w.cfg.TokenFile = filepath.Join(t.TempDir(), "credentials", "gateway.token")
+	w.cfg.TokenFile = filepath.Join(tb.TempDir(), "credentials", "gateway.token")
 	w.cfg.NATS = w.bus.Server.Config(bus.UserGateway)
 	w.cfg.ClickHouse.Database = w.store.Database()
 	w.cfg.ProbeInterval = 100 * time.Millisecond
@@ -65,27 +65,27 @@ func prepareWorld(t *testing.T, change ...func(*gateway.Config)) *world {
 	return w
 }
 
-func (w *world) settings(t *testing.T) gateway.Settings {
-	t.Helper()
+func (w *world) settings(tb testing.TB) gateway.Settings {
+	tb.Helper()
 	return gateway.Settings{
-		Settings: apptest.Settings(t),
+		Settings: apptest.Settings(tb),
 		Engine:   func() *embedded.Engine { return w.store.Engine() },
 	}
 }
 
 // start runs the gateway until the test ends or stop is called, and connects to it with its token.
-func (w *world) start(t *testing.T) {
-	t.Helper()
-	w.run(t, w.settings(t))
-	w.conn = w.dial(t, w.token(t))
+func (w *world) start(tb testing.TB) {
+	tb.Helper()
+	w.run(tb, w.settings(tb))
+	w.conn = w.dial(tb, w.token(tb))
 }
 
-func (w *world) run(t *testing.T, set gateway.Settings) {
-	t.Helper()
+func (w *world) run(tb testing.TB, set gateway.Settings) {
+	tb.Helper()
 	service, err := gateway.New(w.cfg, set)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	w.gateway = service
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	group := lifecycle.NewGroup(set.Drain, service)
 	done := make(chan error, 1)
 	go func() { done <- group.Run(ctx) }()
@@ -98,32 +98,32 @@ func (w *world) run(t *testing.T, set gateway.Settings) {
 		cancel()
 		select {
 		case err := <-done:
-			require.NoError(t, err)
+			require.NoError(tb, err)
 		case <-time.After(patience):
-			require.FailNow(t, "the gateway did not stop")
+			require.FailNow(tb, "the gateway did not stop")
 		}
 	}
-	t.Cleanup(w.stop)
+	tb.Cleanup(w.stop)
 	select {
 	case <-group.Ready():
 	case err := <-done:
 		done <- err
-		require.FailNow(t, "the gateway ended", "error: %v", err)
+		require.FailNow(tb, "the gateway ended", "error: %v", err)
 	case <-time.After(patience):
-		require.FailNow(t, "the gateway did not get ready")
+		require.FailNow(tb, "the gateway did not get ready")
 	}
 }
 
-func (w *world) token(t *testing.T) string {
-	t.Helper()
+func (w *world) token(tb testing.TB) string {
+	tb.Helper()
 	token, err := config.ReadSecret(w.cfg.TokenFile)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return token.Reveal()
 }
 
 // dial connects with a token, or with none.
-func (w *world) dial(t *testing.T, token string, options ...grpc.DialOption) *grpc.ClientConn {
-	t.Helper()
+func (w *world) dial(tb testing.TB, token string, options ...grpc.DialOption) *grpc.ClientConn {
+	tb.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(int(32*config.MiB))))
 	if token != "" {
@@ -136,8 +136,8 @@ func (w *world) dial(t *testing.T, token string, options ...grpc.DialOption) *gr
 			}))
 	}
 	conn, err := grpc.NewClient(w.gateway.Addr().String(), options...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, conn.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, conn.Close()) })
 	return conn
 }
 
@@ -146,14 +146,14 @@ func bearer(ctx context.Context, token string) context.Context {
 }
 
 // insert stores events, each batch as a part of its own.
-func (w *world) insert(t *testing.T, events ...*eventv1.Event) {
-	t.Helper()
+func (w *world) insert(tb testing.TB, events ...*eventv1.Event) {
+	tb.Helper()
 	signIns := tables.NewEvents().For(&eventv1.Event{Payload: &eventv1.Event_SignIn{}})[0]
 	rows := make([]tables.Row[*eventv1.Event], 0, len(events))
 	for _, e := range events {
 		rows = append(rows, tables.Row[*eventv1.Event]{Message: e, Sequence: 1, StoredAt: time.Now()})
 	}
-	require.NoError(t, tables.NewInserter(w.store.Conn(), signIns).Insert(t.Context(), rows))
+	require.NoError(tb, tables.NewInserter(w.store.Conn(), signIns).Insert(tb.Context(), rows))
 }
 
 // publisher publishes as the streamer.
