@@ -7,5 +7,5 @@
 //
 // Without a build tag the tests are small enough for `make test`. With the tag e2e, as `make e2e`
 // runs them, they have the sizes that the product promises to stand. ENTRAFLOW_E2E_SEED repeats a
-// run's random moments.
+// run's random moments, and ENTRAFLOW_E2E_PROGRAMS names a folder of programs to test instead of building them.
 package e2e

@@ -292,9 +292,8 @@ func requireHubLocked(ctx context.Context, t *testing.T, address string) {
 
 func requireRefused(t *testing.T, err error, what string) {
 	t.Helper()
-	var detached *amqp.LinkError
 	var refused *amqp.Error
-	if errors.As(err, &detached) {
+	if detached, ok := errors.AsType[*amqp.LinkError](err); ok {
 		refused = detached.RemoteErr
 	} else {
 		require.ErrorAs(t, err, &refused, what)

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,15 +43,11 @@ func newProduct(t *testing.T, own, others map[string]any) (context.Context, *pro
 		"data_dir": data, "nats": map[string]any{"listen": p.natsAddress},
 		"clickhouse": map[string]any{"listen": p.storeAddress},
 	}
-	for key, value := range own {
-		section[key] = value
-	}
+	maps.Copy(section, own)
 	sections := map[string]any{
 		"entraflow": section, "gateway": map[string]any{"grpc": map[string]any{"address": p.gateway}},
 	}
-	for name, other := range others {
-		sections[name] = other
-	}
+	maps.Copy(sections, others)
 	p.up.command.Args = []string{"up"}
 	p.up.service(t, dir, "entraflow", sections)
 	return ctx, p

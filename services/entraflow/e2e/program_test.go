@@ -78,7 +78,7 @@ func (p *program) start(ctx context.Context) error {
 		unasked := p.process == process && !p.ending
 		p.mu.Unlock()
 		if unasked {
-			p.fail(fmt.Errorf("%w: %s: %v", errEndedByItself, p.name, process.Wait()))
+			p.fail(errors.Join(fmt.Errorf("%w: %s", errEndedByItself, p.name), process.Wait()))
 		}
 	}()
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -111,13 +112,13 @@ func TestKilledReplayIsCompleted(t *testing.T) {
 	plain := p.up.command.Args
 	r := c.random("replay")
 	for range size.kills {
-		p.up.command.Args = append(plain[:len(plain):len(plain)], "--replay", records, "--rate", "2000")
+		p.up.command.Args = append(slices.Clip(plain), "--replay", records, "--rate", "2000")
 		p.start(ctx, t)
 		require.NoError(t, pause(ctx, time.Duration(r.Int64N(int64(3*time.Second)))))
 		p.up.kill()
 	}
 	summary := filepath.Join(t.TempDir(), "summary.json")
-	p.up.command.Args = append(plain[:len(plain):len(plain)], "--replay", records, "--once", "--summary", summary)
+	p.up.command.Args = append(slices.Clip(plain), "--replay", records, "--once", "--summary", summary)
 	require.NoError(t, p.up.finish(ctx))
 	done := readSummary(t, summary)
 	require.Equal(t, uint64(size.records), done.EventsIn, "the whole replay is read, whatever a hub before it held") //nolint:gosec // small
