@@ -45,6 +45,8 @@ const (
 	// maxStore is no limit. Each stream and bucket has its own, and their sum may exceed the disk.
 	maxStore     = 1024 * config.TiB
 	readyTimeout = 30 * time.Second
+	// readyPoll is how often a server that is not ready is asked whether it has given up.
+	readyPoll = 100 * time.Millisecond
 )
 
 var errNotReady = errors.New("nats server not ready")
@@ -154,11 +156,13 @@ func (s *Server) start(ctx context.Context) (err error) {
 	}
 	s.nats.SetLoggerV2(s.log, false, false, false)
 	s.nats.Start()
-	if !s.nats.ReadyForConnections(readyTimeout) {
+	for began := time.Now(); !s.nats.ReadyForConnections(readyPoll); {
 		if fatal := s.log.fatal.Load(); fatal != nil {
 			return errors.New(*fatal)
 		}
-		return errors.New("not ready in time")
+		if time.Since(began) > readyTimeout {
+			return errors.New("not ready in time")
+		}
 	}
 	if err := s.ensure(ctx); err != nil {
 		return err
