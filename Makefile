@@ -59,7 +59,7 @@ fuzz: ## fuzz every decoder of foreign bytes, FUZZTIME each
 
 .PHONY: lint
 lint: build/bin/golangci-lint ## run the linters
-	@set -e; for m in $(MODULES); do (cd $$m && ../build/bin/golangci-lint run ./...); done
+	@set -e; for m in $(MODULES); do (cd $$m && ../build/bin/golangci-lint run --allow-parallel-runners ./...); done
 	@scripts/proto.sh lint
 
 build/bin/golangci-lint: tools/go.mod
