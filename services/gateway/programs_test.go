@@ -68,7 +68,7 @@ func (p *program) line(t *testing.T) string {
 func (p *program) interrupt(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-	for range p.lines { //nolint:revive // until the program ends
+	for range p.lines {
 	}
 	require.NoError(t, p.cmd.Wait(), p.stderr.String())
 }
