@@ -29,7 +29,7 @@ func (s recordSize) String() string {
 	return "1.1 KB"
 }
 
-const commonRecord = `{"time":"%[2]s","resourceId":"/tenants/%[3]s/providers/Microsoft.aadiam","operationName":"Sign-in activity","category":"SignInLogs","tenantId":"%[3]s","resultType":"0","durationMs":0,"callerIpAddress":"203.0.113.%[4]d","Level":4,"location":"SE","properties":{"id":"%[1]s","createdDateTime":"%[2]s","userPrincipalName":"user%[5]d@example.com","userId":"11111111-0000-4000-8000-%012[5]d","appId":"c44b4083-3bb0-49c1-b47d-974e53cbdf3c","appDisplayName":"Azure Portal","ipAddress":"203.0.113.%[4]d","status":{"errorCode":0},"clientAppUsed":"Browser","deviceDetail":{"deviceId":"22222222-0000-4000-8000-%012[5]d","operatingSystem":"MacOs","browser":"Safari 18.0"},"location":{"city":"Stockholm","countryOrRegion":"SE","geoCoordinates":{"latitude":59.3293,"longitude":18.0686}},"correlationId":"%[1]s","conditionalAccessStatus":"success","isInteractive":true,"authenticationRequirement":"multiFactorAuthentication","signInEventTypes":["interactiveUser"],"riskDetail":"none","riskLevelAggregated":"none","riskState":"none","resourceDisplayName":"Microsoft Graph","resourceId":"00000003-0000-0000-c000-000000000000","userType":"Member","autonomousSystemNumber":64496%[6]s}}`
+const commonRecord = `{"time":"%[2]s","operationName":"Sign-in activity","category":"SignInLogs","tenantId":"%[3]s","resultType":"0","callerIpAddress":"203.0.113.%[4]d","properties":{"id":"%[1]s","createdDateTime":"%[2]s","userPrincipalName":"user%[5]d@example.com","userId":"11111111-0000-4000-8000-%012[5]d","appId":"c44b4083-3bb0-49c1-b47d-974e53cbdf3c","appDisplayName":"Azure Portal","ipAddress":"203.0.113.%[4]d","status":{"errorCode":0},"clientAppUsed":"Browser","deviceDetail":{"deviceId":"22222222-0000-4000-8000-%012[5]d","operatingSystem":"MacOs","browser":"Safari 18.0"},"location":{"city":"Stockholm","countryOrRegion":"SE"},"correlationId":"%[1]s","conditionalAccessStatus":"success","isInteractive":true,"authenticationRequirement":"multiFactorAuthentication","signInEventTypes":["interactiveUser"],"resourceDisplayName":"Microsoft Graph","resourceId":"00000003-0000-0000-c000-000000000000","userType":"Member","autonomousSystemNumber":64496%[6]s}}`
 
 const policyResult = `{"id":"33333333-0000-4000-8000-%012d","displayName":"Require multifactor authentication for group %d of all users","enforcedGrantControls":["Mfa"],"enforcedSessionControls":["SignInFrequency"],"result":"notApplied","conditionsSatisfied":3,"conditionsNotSatisfied":16}`
 
@@ -38,17 +38,17 @@ func record(n int, size recordSize, at time.Time) string {
 	more := ""
 	if size == sizeLarge {
 		policies := make([]string, 0, 20)
-		for i := range 19 {
+		for i := range 17 {
 			policies = append(policies, fmt.Sprintf(policyResult, i, i))
 		}
 		more = `,"appliedConditionalAccessPolicies":[` + strings.Join(policies, ",") + "]"
 	}
 	id := fmt.Sprintf("5b0c9c5e-%04x-4000-8000-%012x", n>>32&0xFFFF, n)
 	text := fmt.Sprintf(commonRecord, id, at.UTC().Format("2006-01-02T15:04:05.0000000Z"), tenant, n%250, n%20_000, more)
-	if missing := int(size) - len(text); missing > 20 {
+	const pad = `,"userAgent":"Mozilla/5.0 `
+	if missing := int(size) - len(text) - len(pad) - len(`"`); missing > 0 {
 		// The user agent fills up to the size.
-		pad := `,"userAgent":"Mozilla/5.0 ` + strings.Repeat("x", missing-len(`,"userAgent":"Mozilla/5.0 "`)) + `"}}`
-		text = strings.TrimSuffix(text, "}}") + pad
+		text = strings.TrimSuffix(text, "}}") + pad + strings.Repeat("x", missing) + `"}}`
 	}
 	return text
 }
