@@ -2,8 +2,6 @@ package tables_test
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -43,11 +41,6 @@ func BenchmarkInsert(b *testing.B) {
 	for _, size := range []int{100, 2000, 8192, 16384} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			conn := migrated(b)
-			for s := range strings.SplitSeq(os.Getenv("DEV_SQL"), ";") {
-				if strings.TrimSpace(s) != "" {
-					require.NoError(b, conn.Exec(b.Context(), s))
-				}
-			}
 			world := tablestest.NewWorld(time.Second)
 			table := tables.NewEvents().For(world.SignIn())[0]
 			inserter := tables.NewInserter(conn, table)

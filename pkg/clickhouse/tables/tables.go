@@ -2,8 +2,8 @@
 // which columns it has, how their values are taken from it, and how an event is built again from a
 // row. A column is added here in one line and in a migration in another; a test compares the two.
 //
-// It computes; rows are sent and read by its callers through clickhouse-go. It never changes a
-// message it is given.
+// It writes the rows it is given, with Inserter, and reads nothing by itself. It never changes a
+// message.
 package tables
 
 import (
