@@ -10,7 +10,6 @@ import (
 
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
-	"github.com/entraflow/entraflow/services/streamer"
 )
 
 // TestReconnectsKeepMemoryFlat renews connections over and over, in the ways that happen.
@@ -19,18 +18,15 @@ func TestReconnectsKeepMemoryFlat(t *testing.T) {
 	runtime.MemProfileRate = 512
 	cases := map[string]struct {
 		rounds int
-		tune   func(*streamer.Config)
 		hurt   func(*world)
 	}{
-		"connections cut":     {50, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultCut}) }},
-		"links detached":      {50, func(*streamer.Config) {}, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultDetach}) }},
-		"connections renewed": {50, func(c *streamer.Config) { c.RecycleAfter = 20 * time.Millisecond }, func(*world) {}},
+		"connections cut": {50, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultCut}) }},
+		"links detached":  {50, func(w *world) { w.inject(eventhubs.Fault{Kind: eventhubs.FaultDetach}) }},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 2)
 			cfg := w.config()
-			tc.tune(&cfg)
 			w.overTCP(&cfg) // a closed net.Pipe stays in memory until its deadlines are over
 			r := w.start(cfg, noPipe)
 			sent := 0
