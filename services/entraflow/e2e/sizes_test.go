@@ -18,8 +18,8 @@ var sizes = struct {
 	},
 	faults:  faultSize{perPartition: 200},
 	outage:  outageSize{away: 4 * time.Second, rate: 300, maxSinkRSS: 300 * mib, maxStreamerRSS: 150 * mib},
-	flood:   floodSize{stream: 32 * mib, send: 60 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
-	restart: restartSize{records: 2_000, rate: 400, kills: 2},
+	flood:   floodSize{stream: 32 * mib, send: 48 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
+	restart: restartSize{records: 2_000, rate: 400, kills: 1},
 }
 
 // impatient makes services notice and retry sooner than they do by default.
