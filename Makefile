@@ -47,8 +47,8 @@ race: setup ## run the tests of the concurrent packages under the race detector
 	@go test -race -skip '$(RACE_SKIP)' $(RACE_PACKAGES)
 
 .PHONY: e2e
-e2e: setup build ## run the crash test: every part a process, killed and frozen at random
-	@go test -count=1 -timeout 60m -v -tags e2e -run 'TestCrash|TestFreeze' ./services/entraflow/e2e/
+e2e: setup ## run the crash and fault tests at full size: every part a process, killed and frozen at random
+	@go test -count=1 -timeout 60m -v -tags e2e ./services/entraflow/e2e/
 
 .PHONY: bench
 bench: setup build ## print the benchmark table of the streamer and the whole way
