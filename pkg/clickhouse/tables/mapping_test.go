@@ -22,8 +22,11 @@ import (
 
 // onlyInRaw are the fields that have no column, each with the reason.
 var onlyInRaw = map[string]string{
-	"raw_blob.name": "the sink reads the bytes into raw before it stores the event",
-	"raw_blob.size": "as raw_blob.name",
+	"sign_in.event_types":                  "data_type says it",
+	"sign_in.conditional_access_audiences": "nobody filters by it, and an Array column costs with each merge",
+	"sign_in.authentication_methods_used":  "old records only; authentication_steps says it for all others",
+	"raw_blob.name":                        "the sink reads the bytes into raw before it stores the event",
+	"raw_blob.size":                        "as raw_blob.name",
 	"sign_in.applied_conditional_access_policies.conditions_satisfied": "names or a bit mask, as the source likes: " +
 		"no query could use both, and there is one for each of a tenant's policies in each sign-in",
 	"sign_in.applied_conditional_access_policies.conditions_not_satisfied": "as conditions_satisfied",
@@ -161,7 +164,7 @@ func sentBy[M any](table *tables.Table[M]) map[string]string {
 func schemaOf(t *testing.T, conn driver.Conn, table string) map[string]string {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), `SELECT name, replaceAll(type, 'LowCardinality(String)', 'String')
-		FROM system.columns WHERE database = currentDatabase() AND table = {table:String}`, driver.NamedValue{Name: "table", Value: table})
+		FROM system.columns WHERE default_kind = '' AND database = currentDatabase() AND table = {table:String}`, driver.NamedValue{Name: "table", Value: table})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
 	columns := make(map[string]string)

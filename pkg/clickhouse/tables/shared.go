@@ -15,6 +15,15 @@ func placeColumns(of func(*eventv1.Event) *eventv1.Location) []source[*eventv1.E
 	}
 }
 
+// pairList is the column of a list of pairs in P, as JSON objects with key and value.
+func pairList[P any](name string, p part[*eventv1.Event, P], of func(*P) []*eventv1.KeyValue) source[*eventv1.Event] {
+	pairs := itemsOf(func(e *eventv1.Event) []*eventv1.KeyValue { return of(p.of(e)) })
+	return pairs.jsonList(name, func(o *object, pair *eventv1.KeyValue) {
+		o.text("key", pair.GetKey())
+		o.text("value", pair.GetValue())
+	})
+}
+
 // pairColumns are the columns name.key and name.value of a list of pairs in P.
 func pairColumns[P any](name string, p part[*eventv1.Event, P], of func(*P) []*eventv1.KeyValue) []source[*eventv1.Event] {
 	pairs := itemsOf(func(e *eventv1.Event) []*eventv1.KeyValue { return of(p.of(e)) })

@@ -6,7 +6,6 @@ import eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 func signInColumns() []source[*eventv1.Event] {
 	s := partOf((*eventv1.Event).GetSignIn)
 	columns := []source[*eventv1.Event]{
-		s.texts("event_types", (*eventv1.SignIn).GetEventTypes),
 		s.maybeBool("is_interactive", func(s *eventv1.SignIn) *bool { return s.IsInteractive }),
 	}
 	columns = append(columns, signInIdentity(s)...)
@@ -93,8 +92,10 @@ func signInClient(s signInPart) []source[*eventv1.Event] {
 		s.text("ip_address", (*signIn).GetIpAddress),
 		s.text("ip_address_from_resource_provider", (*signIn).GetIpAddressFromResourceProvider),
 		s.maybeUint32("autonomous_system_number", func(s *signIn) *uint32 { return s.AutonomousSystemNumber }),
-		n.text("network_locations.type", (*location).GetType),
-		n.texts("network_locations.names", (*location).GetNames),
+		n.jsonList("network_locations", func(o *object, n *location) {
+			o.text("type", n.GetType())
+			o.texts("names", n.GetNames())
+		}),
 		s.text("global_secure_access_ip_address", (*signIn).GetGlobalSecureAccessIpAddress),
 		s.maybeBool("is_through_global_secure_access", func(s *signIn) *bool { return s.IsThroughGlobalSecureAccess }),
 		s.text("private_link_resource_id", (*signIn).GetPrivateLinkResourceId),
@@ -118,16 +119,17 @@ func signInConditionalAccess(s signInPart) []source[*eventv1.Event] {
 		policy = eventv1.ConditionalAccessPolicy
 	)
 	p := itemsOf(func(e *eventv1.Event) []*policy { return e.GetSignIn().GetAppliedConditionalAccessPolicies() })
-	columns := []source[*eventv1.Event]{
+	return []source[*eventv1.Event]{
 		s.text("conditional_access_status", (*signIn).GetConditionalAccessStatus),
-		p.text("conditional_access_policies.id", (*policy).GetId),
-		p.text("conditional_access_policies.display_name", (*policy).GetDisplayName),
-		p.text("conditional_access_policies.result", (*policy).GetResult),
-		p.texts("conditional_access_policies.grant_controls", (*policy).GetEnforcedGrantControls),
-		p.texts("conditional_access_policies.session_controls", (*policy).GetEnforcedSessionControls),
-		s.texts("conditional_access_audiences", (*signIn).GetConditionalAccessAudiences),
+		p.jsonList("conditional_access_policies", func(o *object, p *policy) {
+			o.text("id", p.GetId())
+			o.text("display_name", p.GetDisplayName())
+			o.text("result", p.GetResult())
+			o.texts("grant_controls", p.GetEnforcedGrantControls())
+			o.texts("session_controls", p.GetEnforcedSessionControls())
+		}),
+		pairList("authentication_contexts", s, (*signIn).GetAuthenticationContextClassReferences),
 	}
-	return append(columns, pairColumns("authentication_contexts", s, (*signIn).GetAuthenticationContextClassReferences)...)
 }
 
 func signInAuthentication(s signInPart) []source[*eventv1.Event] {
@@ -136,21 +138,22 @@ func signInAuthentication(s signInPart) []source[*eventv1.Event] {
 		step   = eventv1.AuthenticationStep
 	)
 	a := itemsOf(func(e *eventv1.Event) []*step { return e.GetSignIn().GetAuthenticationDetails() })
-	columns := []source[*eventv1.Event]{
+	return []source[*eventv1.Event]{
 		s.text("authentication_requirement", (*signIn).GetAuthenticationRequirement),
-		a.maybeTime("authentication_steps.occurred_at", (*step).GetOccurredAt),
-		a.text("authentication_steps.method", (*step).GetMethod),
-		a.text("authentication_steps.method_detail", (*step).GetMethodDetail),
-		a.maybeBool("authentication_steps.succeeded", func(a *step) *bool { return a.Succeeded }),
-		a.text("authentication_steps.result_detail", (*step).GetResultDetail),
-		a.text("authentication_steps.requirement", (*step).GetRequirement),
-		s.texts("authentication_methods_used", (*signIn).GetAuthenticationMethodsUsed),
+		pairList("authentication_requirement_policies", s, (*signIn).GetAuthenticationRequirementPolicies),
+		a.jsonList("authentication_steps", func(o *object, a *step) {
+			o.maybeTime("occurred_at", a.GetOccurredAt())
+			o.text("method", a.GetMethod())
+			o.text("method_detail", a.GetMethodDetail())
+			o.maybeBool("succeeded", a.Succeeded) //nolint:protogetter // the getter does not tell absent from false
+			o.text("result_detail", a.GetResultDetail())
+			o.text("requirement", a.GetRequirement())
+		}),
+		pairList("authentication_processing_details", s, (*signIn).GetAuthenticationProcessingDetails),
 		s.text("mfa_auth_method", (*signIn).GetMfaAuthMethod),
 		s.text("mfa_auth_detail", (*signIn).GetMfaAuthDetail),
+		pairList("session_lifetime_policies", s, (*signIn).GetSessionLifetimePolicies),
 	}
-	columns = append(columns, pairColumns("authentication_requirement_policies", s, (*signIn).GetAuthenticationRequirementPolicies)...)
-	columns = append(columns, pairColumns("authentication_processing_details", s, (*signIn).GetAuthenticationProcessingDetails)...)
-	return append(columns, pairColumns("session_lifetime_policies", s, (*signIn).GetSessionLifetimePolicies)...)
 }
 
 func signInRisk(s signInPart) []source[*eventv1.Event] {

@@ -214,3 +214,32 @@ func TestAppenderDoesNotChangeMessages(t *testing.T) {
 		require.True(t, proto.Equal(before, e), kind)
 	}
 }
+
+func TestArraysOfJSONColumns(t *testing.T) {
+	conn := migrated(t)
+	e := tablestest.Filled("signin")
+	policies := e.GetSignIn().GetAppliedConditionalAccessPolicies()
+	policies[0].DisplayName = "a \"quoted\" \\ name\n\x01 \xff, ä"
+	policies[1] = &eventv1.ConditionalAccessPolicy{Id: "bare"}
+	empty := tablestest.Filled("signin")
+	empty.Id = strings.Repeat("f", 32)
+	empty.Payload = &eventv1.Event_SignIn{SignIn: &eventv1.SignIn{}}
+	insert(t, conn, e, empty)
+	reader, err := conn.QueryFormat(t.Context(), "JSONEachRow", `SELECT conditional_access_policy_ids AS ids,
+		conditional_access_policy_names AS names, conditional_access_policy_results AS results,
+		conditional_access_grant_controls AS controls, authentication_step_methods AS methods, authentication_processing AS processing
+		FROM sign_ins FINAL ORDER BY id`)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, reader.Close()) }()
+	got, err := io.ReadAll(reader)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(`{"ids":["sign_in.applied_conditional_access_policies.0.id","bare"],`+
+		`"names":["a \"quoted\" \\ name\n\u0001 �, ä",""],`+
+		`"results":["sign_in.applied_conditional_access_policies.0.result",""],`+
+		`"controls":[["sign_in.applied_conditional_access_policies.0.enforced_grant_controls.0","sign_in.applied_conditional_access_policies.0.enforced_grant_controls.1"],[]],`+
+		`"methods":["sign_in.authentication_details.0.method","sign_in.authentication_details.1.method"],`+
+		`"processing":{"sign_in.authentication_processing_details.0.key":"sign_in.authentication_processing_details.0.value",`+
+		`"sign_in.authentication_processing_details.1.key":"sign_in.authentication_processing_details.1.value"}}
+{"ids":[],"names":[],"results":[],"controls":[],"methods":[],"processing":{}}
+`, string(got)))
+}
