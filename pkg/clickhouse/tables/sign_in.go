@@ -145,7 +145,7 @@ func signInAuthentication(s signInPart) []source[*eventv1.Event] {
 			o.maybeTime("occurred_at", a.GetOccurredAt())
 			o.text("method", a.GetMethod())
 			o.text("method_detail", a.GetMethodDetail())
-			o.maybeBool("succeeded", a.Succeeded) //nolint:protogetter // the getter does not tell absent from false
+			o.maybeBool("succeeded", a.Succeeded)
 			o.text("result_detail", a.GetResultDetail())
 			o.text("requirement", a.GetRequirement())
 		}),
