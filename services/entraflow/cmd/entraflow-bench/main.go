@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -37,9 +38,15 @@ func run(args []string) error {
 	flags.IntVar(&o.PerMessage, "per-message", 100, "records in one message of the hub")
 	flags.IntVar(&o.Runs, "runs", 1, "repeats of each throughput measurement")
 	flags.DurationVar(&o.LatencyFor, "latency-for", time.Minute, "how long latency is measured for")
+	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency")
 	logFile := flags.String("log", "", "file for the logs of the processes; default: none")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *only != "" {
+		if o.Only, err = regexp.Compile(*only); err != nil {
+			return fmt.Errorf("reading --only: %w", err)
+		}
 	}
 	o.Log = io.Discard
 	if *logFile != "" {

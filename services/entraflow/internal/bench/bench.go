@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"github.com/entraflow/entraflow/services/entraflow/internal/proc"
@@ -45,11 +46,14 @@ type Options struct {
 	LatencyFor time.Duration
 	// Runs is how often each throughput measurement is repeated.
 	Runs int
+	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large
+	// and latency. Nil selects all.
+	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer
 }
 
-// Run measures everything and prints the table to out.
+// Run measures what is selected and prints the table to out.
 func Run(ctx context.Context, o Options, out io.Writer) error {
 	var t table
 	for _, size := range []recordSize{sizeCommon, sizeLarge} {
@@ -58,8 +62,11 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 			o.Records /= 5
 		}
 		for range o.Runs {
-			for _, measure := range []func(context.Context, Options, recordSize) (row, error){streamerAlone, endToEnd} {
-				r, err := measure(ctx, o, size)
+			for _, measure := range []measurement{{"streamer", streamerAlone}, {"product", endToEnd}} {
+				if !o.selects(measure.name + "/" + size.name()) {
+					continue
+				}
+				r, err := measure.run(ctx, o, size)
 				if err != nil {
 					return err
 				}
@@ -70,13 +77,22 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 			}
 		}
 	}
-	l, err := latency(ctx, o)
-	if err != nil {
-		return err
+	if o.selects("latency") {
+		l, err := latency(ctx, o)
+		if err != nil {
+			return err
+		}
+		t.latency = l
 	}
-	t.latency = l
 	return t.print(out)
 }
+
+type measurement struct {
+	name string
+	run  func(context.Context, Options, recordSize) (row, error)
+}
+
+func (o Options) selects(name string) bool { return o.Only == nil || o.Only.MatchString(name) }
 
 // world is a simulator with a filled hub, and a folder for the product.
 type world struct {

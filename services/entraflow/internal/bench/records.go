@@ -29,6 +29,14 @@ func (s recordSize) String() string {
 	return "1.1 KB"
 }
 
+// name is the size in names of measurements.
+func (s recordSize) name() string {
+	if s == sizeLarge {
+		return "large"
+	}
+	return "common"
+}
+
 const commonRecord = `{"time":"%[2]s","operationName":"Sign-in activity","category":"SignInLogs","tenantId":"%[3]s","resultType":"0","callerIpAddress":"203.0.113.%[4]d","properties":{"id":"%[1]s","createdDateTime":"%[2]s","userPrincipalName":"user%[5]d@example.com","userId":"11111111-0000-4000-8000-%012[5]d","appId":"c44b4083-3bb0-49c1-b47d-974e53cbdf3c","appDisplayName":"Azure Portal","ipAddress":"203.0.113.%[4]d","status":{"errorCode":0},"clientAppUsed":"Browser","deviceDetail":{"deviceId":"22222222-0000-4000-8000-%012[5]d","operatingSystem":"MacOs","browser":"Safari 18.0"},"location":{"city":"Stockholm","countryOrRegion":"SE"},"correlationId":"%[1]s","conditionalAccessStatus":"success","isInteractive":true,"authenticationRequirement":"multiFactorAuthentication","signInEventTypes":["interactiveUser"],"resourceDisplayName":"Microsoft Graph","resourceId":"00000003-0000-0000-c000-000000000000","userType":"Member","autonomousSystemNumber":64496%[6]s}}`
 
 const policyResult = `{"id":"33333333-0000-4000-8000-%012d","displayName":"Require multifactor authentication for group %d of all users","enforcedGrantControls":["Mfa"],"enforcedSessionControls":["SignInFrequency"],"result":"notApplied","conditionsSatisfied":3,"conditionsNotSatisfied":16}`

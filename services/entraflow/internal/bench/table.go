@@ -27,6 +27,9 @@ func (t *table) print(out io.Writer) error {
 		line("| %s\t| %s\t| %d\t| %.0f\t| %.1f\t| %.1f\t| %d MiB\t|", r.what, r.size, r.records, r.rate(),
 			r.cpuPerMillion(), r.simulator.CPU.Seconds()/float64(r.records)*1e6, r.product.PeakRSS/mib)
 	}
+	if len(t.latency.queryable) == 0 {
+		return w.Flush()
+	}
 	line("\n| latency at %d × %d records/s\t| p50\t| p99\t| records\t|", partitions, perPartition)
 	line("| ---\t| ---:\t| ---:\t| ---:\t|")
 	for _, l := range []struct {
