@@ -45,14 +45,15 @@ func (w *writer[M]) write(ctx context.Context, items []*item[M]) outcome[M] {
 	return result
 }
 
-// cut returns how many of the first items make an insert: at least one.
+// cut returns how many of the first items make an insert: at least one, and no more once the limits are
+// reached, as in bus.RunBatches, so that a batch that is full but not swollen by blobs makes one insert.
 func (l Limits) cut(items int, bytes func(int) int) int {
 	sum := 0
 	for i := range items {
-		sum += bytes(i)
-		if i > 0 && (i >= l.Rows || sum > int(l.Bytes)) {
+		if i > 0 && (i >= l.Rows || sum >= int(l.Bytes)) {
 			return i
 		}
+		sum += bytes(i)
 	}
 	return items
 }
