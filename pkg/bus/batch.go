@@ -14,7 +14,7 @@ type BatchOptions struct {
 	// MaxMessages and MaxBytes end a batch; it has at least one message.
 	MaxMessages int
 	MaxBytes    config.Bytes
-	// MaxDelay ends a batch so long after its first message came.
+	// MaxDelay ends a batch so long after its first message came, or as soon after it as a handler is free.
 	MaxDelay time.Duration
 	// MaxInFlight is how many batches are handled at once.
 	MaxInFlight int
@@ -42,9 +42,8 @@ func (c *Consumer) RunBatches(ctx context.Context, o BatchOptions, handler func(
 		free := make(chan struct{}, o.MaxInFlight)
 		var handlers sync.WaitGroup
 		for {
-			batch, more := s.gather(ctx, o)
+			batch, more := s.gather(ctx, o, free)
 			if len(batch) > 0 {
-				free <- struct{}{}
 				handlers.Go(func() {
 					s.handleBatch(drain, batch, handler)
 					<-free
@@ -58,15 +57,20 @@ func (c *Consumer) RunBatches(ctx context.Context, o BatchOptions, handler func(
 	})
 }
 
-// gather takes a batch out of the queue; more is false once the queue is closed. What is still in the
+// gather takes a batch out of the queue, and with it one of the free places for handlers; more is false
+// once the queue is closed. A batch that is late grows on while no handler is free. What is still in the
 // queue when ctx is done is given back.
-func (s *session) gather(ctx context.Context, o BatchOptions) (batch []*Delivery, more bool) {
+func (s *session) gather(ctx context.Context, o BatchOptions, free chan<- struct{}) (batch []*Delivery, more bool) {
 	var bytes config.Bytes
 	var late <-chan time.Time
+	var ready chan<- struct{} // free, once the batch is late
 	for len(batch) < o.MaxMessages && bytes < o.MaxBytes {
 		select {
 		case d, open := <-s.puller.queue:
 			if !open {
+				if len(batch) > 0 {
+					free <- struct{}{}
+				}
 				return batch, false
 			}
 			s.puller.room.give(len(d.Data))
@@ -82,9 +86,12 @@ func (s *session) gather(ctx context.Context, o BatchOptions) (batch []*Delivery
 			batch = append(batch, d)
 			bytes += config.Bytes(len(d.Data))
 		case <-late:
+			ready = free
+		case ready <- struct{}{}:
 			return batch, true
 		}
 	}
+	free <- struct{}{}
 	return batch, true
 }
 

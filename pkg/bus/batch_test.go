@@ -86,6 +86,37 @@ func TestRunBatchesIsBoundedInBytes(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(9), "messages that are out at once")
 }
 
+func TestALateBatchGrowsWhileNoHandlerIsFree(t *testing.T) {
+	b := bustest.New(t)
+	conn := b.Connect(t, bus.UserSink)
+	options := bus.BatchOptions{MaxMessages: 1000, MaxBytes: config.MiB, MaxDelay: time.Millisecond, MaxInFlight: 1}
+	var sizes []int
+	var handled atomic.Int64
+	busy, resume := make(chan struct{}), make(chan struct{})
+	stop := run(t, func(ctx context.Context) error {
+		return consumer(t, conn, "EVENTS").RunBatches(ctx, options, func(_ context.Context, batch []*bus.Delivery) {
+			sizes = append(sizes, len(batch))
+			if len(sizes) == 1 {
+				close(busy)
+				<-resume
+			}
+			for _, d := range batch {
+				d.Ack()
+			}
+			handled.Add(int64(len(batch)))
+		})
+	})
+	fill(t, b, 1, 10)
+	<-busy
+	fill(t, b, 51, 10) // the first again, a duplicate
+	eventually(t, func() bool { return durableInfo(t, conn, "EVENTS").NumAckPending == 51 }, "all delivered")
+	time.Sleep(20 * time.Millisecond) // many times MaxDelay
+	close(resume)
+	eventually(t, func() bool { return handled.Load() == 51 }, "all handled")
+	require.NoError(t, stop())
+	require.LessOrEqual(t, len(sizes), 3, "%v", sizes)
+}
+
 func BenchmarkBatchConsume(b *testing.B) {
 	server := bustest.New(b)
 	publisher := bustest.Publisher(b, server.Connect(b, bus.UserStreamer))
