@@ -96,6 +96,11 @@ func (f *filter) addAddress(text string) error {
 	if err != nil {
 		return failure.NewInvalid("filter.ip", "must be an IP address or a network in CIDR form")
 	}
+	if first == last {
+		// The index knows single addresses.
+		f.add("(ip = toIPv6({ip:String}) AND ip_address != '')", clickhouse.Named("ip", first.String()))
+		return nil
+	}
 	f.add("(ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}) AND ip_address != '')",
 		clickhouse.Named("ip_first", first.String()), clickhouse.Named("ip_last", last.String()))
 	return nil

@@ -47,8 +47,13 @@ func TestFiltersAreNormalized(t *testing.T) {
 		},
 		"IPv4 address": {
 			&controlv1.SignInFilter{Ip: "203.0.113.7"},
+			"(ip = toIPv6({ip:String}) AND ip_address != '')",
+			map[string]any{"ip": "::ffff:203.0.113.7"},
+		},
+		"network": {
+			&controlv1.SignInFilter{Ip: "203.0.113.0/24"},
 			"(ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}) AND ip_address != '')",
-			map[string]any{"ip_first": "::ffff:203.0.113.7", "ip_last": "::ffff:203.0.113.7"},
+			map[string]any{"ip_first": "::ffff:203.0.113.0", "ip_last": "::ffff:203.0.113.255"},
 		},
 		"countries": {
 			&controlv1.SignInFilter{Countries: []string{"us", "CH"}},
