@@ -31,11 +31,11 @@ type BatchConfig struct {
 	// MaxRows and MaxBytes end a batch. A larger message is a batch of its own.
 	MaxRows  int          `yaml:"max_rows"`
 	MaxBytes config.Bytes `yaml:"max_bytes"`
-	// MaxDelay is how long the first message of a batch waits for others. It is what the latency from
-	// stream to table is made of while little comes.
+	// MaxDelay is how long the first message of a batch waits for others, longer only while InFlight
+	// batches are being handled. It is what the latency from stream to table is made of while little comes.
 	MaxDelay time.Duration `yaml:"max_delay"`
-	// InFlight is how many batches are decoded or inserted at once. Memory grows with it: some five
-	// times MaxBytes each.
+	// InFlight is how many batches are decoded or inserted at once. Memory grows with it: each batch
+	// takes some five times MaxBytes, and up to three more wait as they came.
 	InFlight int `yaml:"in_flight"`
 	// InsertTimeout bounds one insert.
 	InsertTimeout time.Duration `yaml:"insert_timeout"`
@@ -68,7 +68,7 @@ func DefaultConfig() Config {
 		NATS:       nats,
 		ClickHouse: clickhouse.DefaultConfig(),
 		Batch: BatchConfig{
-			MaxRows: 8192, MaxBytes: 16 * config.MiB, MaxDelay: 250 * time.Millisecond,
+			MaxRows: 16384, MaxBytes: 16 * config.MiB, MaxDelay: 500 * time.Millisecond,
 			InFlight: 2, InsertTimeout: time.Minute,
 		},
 		Retry:     RetryConfig{First: 250 * time.Millisecond, Max: 10 * time.Second},
