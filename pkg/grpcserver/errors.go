@@ -17,7 +17,8 @@ import (
 const errorDomain = "entraflow"
 
 // Shown is an error whose text is meant for the client. Error returns what the client reads;
-// what lies behind it is for Unwrap. Other errors become Internal and a request id.
+// what lies behind it is for Unwrap. Other errors become Internal and a request id. An error that also
+// has Details() []protoadapt.MessageV1 has these sent, after the ErrorInfo.
 type Shown interface {
 	error
 	GRPCCode() codes.Code
@@ -145,8 +146,10 @@ func describe(shown Shown, requestID string) *status.Status {
 		Reason: shown.Reason(), Domain: errorDomain,
 		Metadata: map[string]string{"request_id": requestID, "remedy": shown.Remedy()},
 	}}
-	if invalid, ok := shown.(*invalidError); ok {
-		details = append(details, invalid.details)
+	if detailed, ok := shown.(interface {
+		Details() []protoadapt.MessageV1
+	}); ok {
+		details = append(details, detailed.Details()...)
 	}
 	bare := status.New(shown.GRPCCode(), shown.Error())
 	full, err := bare.WithDetails(details...)

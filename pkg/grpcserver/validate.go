@@ -8,18 +8,22 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 )
 
 // invalidError is the Shown error of a request that breaks the rules in its proto file.
 type invalidError struct {
 	Shown
-	details *errdetails.BadRequest
+	violations *errdetails.BadRequest
 }
 
-func newInvalidError(violations []*protovalidate.Violation) *invalidError {
-	details := &errdetails.BadRequest{}
-	for _, v := range violations {
-		details.FieldViolations = append(details.FieldViolations, &errdetails.BadRequest_FieldViolation{
+// Details names the fields.
+func (e *invalidError) Details() []protoadapt.MessageV1 { return []protoadapt.MessageV1{e.violations} }
+
+func newInvalidError(broken []*protovalidate.Violation) *invalidError {
+	violations := &errdetails.BadRequest{}
+	for _, v := range broken {
+		violations.FieldViolations = append(violations.FieldViolations, &errdetails.BadRequest_FieldViolation{
 			Field:       protovalidate.FieldPathString(v.Proto.GetField()),
 			Description: v.Proto.GetMessage(),
 			Reason:      v.Proto.GetRuleId(),
@@ -28,7 +32,7 @@ func newInvalidError(violations []*protovalidate.Violation) *invalidError {
 	return &invalidError{
 		Shown: NewError(codes.InvalidArgument, "REQUEST_INVALID",
 			"the request is not valid", "correct the fields in the BadRequest detail"),
-		details: details,
+		violations: violations,
 	}
 }
 

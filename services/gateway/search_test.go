@@ -11,6 +11,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -266,6 +267,8 @@ func TestTamperedPageTokensAreRefused(t *testing.T) {
 			_, err := controlv1.NewSignInServiceClient(tc.conn.conn).SearchSignIns(t.Context(), tc.req)
 			require.Equal(t, codes.InvalidArgument, status.Code(err))
 			require.Equal(t, tc.want, status.Convert(err).Message())
+			violations := status.Convert(err).Details()[1].(*errdetails.BadRequest).GetFieldViolations()
+			require.Equal(t, tc.want, violations[0].GetField()+": "+violations[0].GetDescription())
 		})
 	}
 }
