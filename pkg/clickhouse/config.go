@@ -19,7 +19,7 @@ type Config struct {
 	// Username and Password sign in where the DSN names nobody.
 	Username string        `yaml:"username"`
 	Password config.Secret `yaml:"password"`
-	// Database holds the tables. Open makes it if it is absent.
+	// Database holds the tables. Open makes it if it is absent, unless told to write nothing.
 	Database string `yaml:"database"`
 	// Cluster is the name of the cluster that migrations make replicated and distributed tables on.
 	// Empty: one server, plain tables.

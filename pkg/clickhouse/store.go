@@ -26,6 +26,8 @@ type Settings struct {
 	// Engine is an embedded engine that is open already. The store uses it in place of one of its own and
 	// leaves it open.
 	Engine *embedded.Engine
+	// ReadOnly says that nothing is written: Open makes no database, and fails while it is not there.
+	ReadOnly bool
 }
 
 // Store is an open ClickHouse. It may be used concurrently. Whoever opened it closes it.
@@ -37,11 +39,11 @@ type Store struct {
 }
 
 // Open connects to the ClickHouse of cfg, starting the embedded engine if that is meant, makes the
-// database and returns once a statement was answered. Migrating is the caller's next step. See
+// database unless set.ReadOnly, and returns once a statement was answered. Migrating is the caller's next step. See
 // embedded.Open for the errors of the embedded engine.
 func Open(ctx context.Context, cfg Config, set Settings) (*Store, error) {
 	if set.Engine != nil {
-		return onEngine(ctx, cfg, set.Engine)
+		return onEngine(ctx, cfg, set, set.Engine)
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("checking clickhouse configuration: %w", err)
@@ -51,7 +53,7 @@ func Open(ctx context.Context, cfg Config, set Settings) (*Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		store, err := onEngine(ctx, cfg, engine)
+		store, err := onEngine(ctx, cfg, set, engine)
 		if err != nil {
 			return nil, errors.Join(err, engine.Close(ctx))
 		}
@@ -62,15 +64,15 @@ func Open(ctx context.Context, cfg Config, set Settings) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading dsn: %w", err)
 	}
-	conn, err := connect(ctx, cfg, options)
+	conn, err := connect(ctx, cfg, set, options)
 	if err != nil {
 		return nil, err
 	}
 	return &Store{cfg: cfg, conn: conn}, nil
 }
 
-func onEngine(ctx context.Context, cfg Config, engine *embedded.Engine) (*Store, error) {
-	conn, err := connect(ctx, cfg, &ch.Options{
+func onEngine(ctx context.Context, cfg Config, set Settings, engine *embedded.Engine) (*Store, error) {
+	conn, err := connect(ctx, cfg, set, &ch.Options{
 		Protocol: ch.HTTP,
 		Addr:     []string{"embedded:0"}, // never dialed
 		TransportFunc: func(*http.Transport) (http.RoundTripper, error) {
@@ -85,12 +87,14 @@ func onEngine(ctx context.Context, cfg Config, engine *embedded.Engine) (*Store,
 
 // connect makes the database through a connection without one, as a session cannot begin in a database
 // that is not there.
-func connect(ctx context.Context, cfg Config, options *ch.Options) (driver.Conn, error) {
+func connect(ctx context.Context, cfg Config, set Settings, options *ch.Options) (driver.Conn, error) {
 	options.DialTimeout, options.ReadTimeout = cfg.DialTimeout, cfg.ReadTimeout
 	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConnections, cfg.MaxConnections
-	options.Auth.Database = ""
-	if err := createDatabase(ctx, cfg, options); err != nil {
-		return nil, err
+	if !set.ReadOnly {
+		options.Auth.Database = ""
+		if err := createDatabase(ctx, cfg, options); err != nil {
+			return nil, err
+		}
 	}
 	options.Auth.Database = cfg.Database
 	conn, err := ch.Open(options)

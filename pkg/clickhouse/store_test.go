@@ -73,6 +73,31 @@ func TestOpenByDSN(t *testing.T) {
 	require.NotContains(t, err.Error(), "wrong", "errors do not show passwords")
 }
 
+// A user who may only read opens a store that is there.
+func TestOpenReadOnly(t *testing.T) {
+	made := clickhousetest.New(t)
+	server := httptest.NewServer(readOnly{withPassword{made.Engine()}})
+	defer server.Close()
+	cfg := store.DefaultConfig()
+	cfg.DSN = config.NewSecret("http://" + server.Listener.Addr().String())
+	cfg.Username, cfg.Password, cfg.Database = "dsn_user", config.NewSecret("dsn_password"), made.Database()
+
+	_, err := store.Open(t.Context(), cfg, store.Settings{})
+	var exception *clickhouse.Exception
+	require.ErrorAs(t, err, &exception)
+	require.EqualValues(t, 164, exception.Code, "READONLY: the user may make no database")
+
+	s, err := store.Open(t.Context(), cfg, store.Settings{ReadOnly: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, single[uint8](t, s, "SELECT 1"))
+	require.NoError(t, s.Close(t.Context()))
+
+	cfg.Database = "absent"
+	_, err = store.Open(t.Context(), cfg, store.Settings{ReadOnly: true})
+	require.ErrorAs(t, err, &exception)
+	require.EqualValues(t, 81, exception.Code, "UNKNOWN_DATABASE")
+}
+
 func TestConfigValidate(t *testing.T) {
 	valid := func(change func(*store.Config)) store.Config {
 		cfg := store.DefaultConfig()
@@ -111,6 +136,16 @@ func TestConfigValidate(t *testing.T) {
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
+}
+
+// readOnly lets statements through that only read, as the engine does for a user of that kind.
+type readOnly struct{ http.Handler }
+
+func (h readOnly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	query.Set("readonly", "2")
+	r.URL.RawQuery = query.Encode()
+	h.Handler.ServeHTTP(w, r)
 }
 
 // withPassword is the shared engine, which has no users, for one user.

@@ -48,7 +48,7 @@ func (s *store) ping(ctx context.Context) error {
 	if open != nil {
 		return open.Ping(ctx)
 	}
-	var set clickhouse.Settings
+	set := clickhouse.Settings{ReadOnly: true}
 	if s.set.Engine != nil {
 		set.Engine = s.set.Engine()
 	}
