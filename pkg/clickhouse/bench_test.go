@@ -1,8 +1,6 @@
 package clickhouse_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -81,36 +79,6 @@ func BenchmarkInsert(b *testing.B) {
 					require.NoError(b, inserter.Insert(b.Context(), rows[from:from+size]))
 				}
 			})
-		})
-	}
-}
-
-// The whole way through a Writer, 100,000 rows a run.
-func BenchmarkWriter(b *testing.B) {
-	rows := signIns(20000)
-	const perRun = 100_000
-	for _, inserts := range []int{1, 2} {
-		b.Run(fmt.Sprintf("inserts=%d", inserts), func(b *testing.B) {
-			store, inserter := signInTable(b)
-			cfg := clickhouse.DefaultBatchConfig()
-			cfg.Inserts = inserts
-			writer, err := clickhouse.NewWriter(cfg, inserter.Insert, func(_ context.Context, batch clickhouse.Batch[row]) {
-				require.NoError(b, batch.Err)
-			})
-			require.NoError(b, err)
-			ended := make(chan error, 1)
-			go func() { ended <- writer.Run(b.Context()) }()
-			measure(b, b.N*perRun, func() {
-				for i := range b.N * perRun {
-					r := rows[i%len(rows)]
-					require.NoError(b, writer.Add(b.Context(), r, len(r.Message.GetRaw())))
-				}
-				require.NoError(b, writer.Close(b.Context()))
-			})
-			require.NoError(b, <-ended)
-			var stored uint64
-			require.NoError(b, store.Conn().QueryRow(b.Context(), "SELECT count() FROM sign_ins FINAL").Scan(&stored))
-			require.EqualValues(b, len(rows), stored)
 		})
 	}
 }

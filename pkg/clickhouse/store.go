@@ -1,4 +1,5 @@
-// Package clickhouse opens the store of Entraflow, migrates its schema and writes batches of rows to it.
+// Package clickhouse opens the store of Entraflow, migrates its schema and says what its errors mean for a
+// batch of rows.
 //
 // It reaches one ClickHouse, through clickhouse-go alone: a cluster, a server, or the engine embedded
 // in this process, all by the same code. It creates its database and what migrations say, inserts
