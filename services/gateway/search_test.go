@@ -267,7 +267,9 @@ func TestTamperedPageTokensAreRefused(t *testing.T) {
 			_, err := controlv1.NewSignInServiceClient(tc.conn.conn).SearchSignIns(t.Context(), tc.req)
 			require.Equal(t, codes.InvalidArgument, status.Code(err))
 			require.Equal(t, tc.want, status.Convert(err).Message())
-			violations := status.Convert(err).Details()[1].(*errdetails.BadRequest).GetFieldViolations()
+			bad, ok := status.Convert(err).Details()[1].(*errdetails.BadRequest)
+			require.True(t, ok)
+			violations := bad.GetFieldViolations()
 			require.Equal(t, tc.want, violations[0].GetField()+": "+violations[0].GetDescription())
 		})
 	}

@@ -57,23 +57,9 @@ type Options struct {
 func Run(ctx context.Context, o Options, out io.Writer) error {
 	var t table
 	for _, size := range []recordSize{sizeCommon, sizeLarge} {
-		o := o
-		if size == sizeLarge {
-			o.Records /= 5
-		}
 		for range o.Runs {
-			for _, measure := range []measurement{{"streamer", streamerAlone}, {"product", endToEnd}} {
-				if !o.selects(measure.name + "/" + size.name()) {
-					continue
-				}
-				r, err := measure.run(ctx, o, size)
-				if err != nil {
-					return err
-				}
-				t.add(r)
-				if _, err := fmt.Fprintln(out, r.progress()); err != nil {
-					return err
-				}
+			if err := t.measure(ctx, o, size, out); err != nil {
+				return err
 			}
 		}
 	}
@@ -85,6 +71,27 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 		t.latency = l
 	}
 	return t.print(out)
+}
+
+// measure adds what is selected of a size.
+func (t *table) measure(ctx context.Context, o Options, size recordSize, out io.Writer) error {
+	if size == sizeLarge {
+		o.Records /= 5
+	}
+	for _, m := range []measurement{{"streamer", streamerAlone}, {"product", endToEnd}} {
+		if !o.selects(m.name + "/" + size.name()) {
+			continue
+		}
+		r, err := m.run(ctx, o, size)
+		if err != nil {
+			return err
+		}
+		t.rows = append(t.rows, r)
+		if _, err := fmt.Fprintln(out, r.progress()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type measurement struct {

@@ -15,8 +15,6 @@ type table struct {
 	latency latencies
 }
 
-func (t *table) add(r row) { t.rows = append(t.rows, r) }
-
 // print writes the table as Markdown.
 func (t *table) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
