@@ -89,7 +89,7 @@ func (e *Entraflow) openNATS(ctx context.Context, o *opened) (err error) {
 }
 
 func (e *Entraflow) openClickHouse(ctx context.Context, o *opened) error {
-	password, err := embedded.PasswordFile(filepath.Join(e.cfg.credentials(), "clickhouse.password"))
+	password, err := config.EnsureSecretFile(filepath.Join(e.cfg.credentials(), "clickhouse.password"))
 	if err != nil {
 		return err
 	}

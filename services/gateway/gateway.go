@@ -10,11 +10,8 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -84,7 +81,7 @@ func (s *Service) Addr() net.Addr { return s.bound }
 // waits for NATS at its start; while ClickHouse is away, searches say so. It returns an error if the
 // token file is no such, NATS refuses the user, or the address is taken.
 func (s *Service) Run(ctx context.Context) error {
-	secret, err := s.token()
+	secret, err := grpcserver.EnsureToken(s.cfg.TokenFile)
 	if err != nil {
 		return err
 	}
@@ -109,15 +106,6 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	events.Wait()
 	return errors.Join(err, store.close(ctx))
-}
-
-// token returns the token of the token file, which it makes where there is none.
-func (s *Service) token() (config.Secret, error) {
-	const ownerOnly = 0o700
-	if err := os.MkdirAll(filepath.Dir(s.cfg.TokenFile), ownerOnly); err != nil {
-		return config.Secret{}, fmt.Errorf("making folder of token file: %w", err)
-	}
-	return grpcserver.EnsureToken(s.cfg.TokenFile)
 }
 
 // build makes the server and its methods, of which events may outlive their calls a little.

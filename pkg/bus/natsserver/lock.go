@@ -8,6 +8,11 @@ import (
 	"syscall"
 )
 
+const (
+	directoryMode = 0o700
+	lockMode      = 0o600
+)
+
 // storeLock keeps a second server off the store: nats-server itself does not look. The lock goes with
 // the process, however it ends.
 type storeLock struct{ file *os.File }
@@ -16,7 +21,7 @@ func lockStore(directory string) (*storeLock, error) {
 	if err := os.MkdirAll(directory, directoryMode); err != nil {
 		return nil, fmt.Errorf("making store directory: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(directory, "lock"), os.O_CREATE|os.O_RDWR, secretMode)
+	file, err := os.OpenFile(filepath.Join(directory, "lock"), os.O_CREATE|os.O_RDWR, lockMode)
 	if err != nil {
 		return nil, fmt.Errorf("locking store: %w", err)
 	}

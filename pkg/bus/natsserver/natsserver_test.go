@@ -61,6 +61,9 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, os.WriteFile(natsserver.PasswordFile(dir, bus.UserSink), nil, 0o600))
 	_, err = natsserver.Credentials(dir)
 	require.ErrorContains(t, err, "is empty")
+	require.NoError(t, os.Chmod(natsserver.PasswordFile(dir, bus.UserSink), 0o640))
+	_, err = natsserver.Credentials(dir)
+	require.ErrorIs(t, err, config.ErrSecretFile)
 }
 
 func TestValidate(t *testing.T) {

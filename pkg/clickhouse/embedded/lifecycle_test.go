@@ -142,22 +142,6 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	require.ErrorContains(t, err, "password")
 }
 
-func TestPasswordFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "secrets", "password")
-	first, err := embedded.PasswordFile(path)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(first.Reveal()), 26)
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	second, err := embedded.PasswordFile(path)
-	require.NoError(t, err)
-	require.True(t, first.Equal(second))
-	require.NoError(t, os.Chmod(path, 0o640))
-	_, err = embedded.PasswordFile(path)
-	require.ErrorContains(t, err, "0640")
-}
-
 // The library must leave the Go runtime its signals: a nil pointer stays a panic that can be recovered.
 func TestGoKeepsItsSignals(t *testing.T) {
 	engine := openEngine(t)

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out, help io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading flags: %w", err)
 	}
-	password, err := embedded.PasswordFile(o.passwordFile)
+	password, err := config.EnsureSecretFile(o.passwordFile)
 	if err != nil {
 		return err
 	}

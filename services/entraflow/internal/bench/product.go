@@ -15,7 +15,6 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
-	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/services/entraflow/internal/proc"
 )
@@ -56,7 +55,7 @@ func (w *world) start(ctx context.Context, o Options, kind string) (_ *product, 
 	}
 	p.clickhouse = at.ClickHouse
 	if at.ClickHouse != "" {
-		p.password, err = embedded.PasswordFile(filepath.Join(credentials, "clickhouse.password"))
+		p.password, err = config.ReadSecret(filepath.Join(credentials, "clickhouse.password"))
 	}
 	return p, err
 }
