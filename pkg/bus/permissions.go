@@ -152,6 +152,11 @@ func (b *permissionBuilder) bucket(bucket Bucket) {
 		"$JS.API.STREAM.MSG.GET."+stream,
 		"$JS.API.DIRECT.GET."+stream, "$JS.API.DIRECT.GET."+stream+".>",
 		"$JS.API.CONSUMER.CREATE."+stream+".>",
+		// While nats.go has no connection it takes the server for an old one, which wants name and filter
+		// in the body (upsertConsumer, v1.55.0): so it renews a watch after a restart. The line before
+		// allows as much, filters in the body included, and durables besides. No stream may have this
+		// line: follow's denials are of names in the subject, and the body's pass them.
+		"$JS.API.CONSUMER.CREATE."+stream,
 		"$JS.API.CONSUMER.INFO."+stream+".*",
 		"$JS.API.CONSUMER.DELETE."+stream+".*",
 		"$JS.FC."+stream+".>",

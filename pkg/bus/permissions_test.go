@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,6 +14,12 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/bustest"
+)
+
+// Error codes of nats-server that nats.go has no names for.
+const (
+	consumerEphemeralWithDurableName jetstream.ErrorCode = 10020
+	streamMismatch                   jetstream.ErrorCode = 10056
 )
 
 // guest is a connection that knows what the server denied it.
@@ -81,12 +88,12 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 	const mine, events = "_INBOX_", "events.v1.signin.t"
 	cases := map[string]struct{ publish, subscribe, noPublish, noSubscribe []string }{
 		bus.UserStreamer: {
-			publish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.a.b", "$KV.leases.streamer.x", "$O.blobs.C.x"},
+			publish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.a.b", "$KV.leases.streamer.x", "$O.blobs.C.x", "$JS.API.CONSUMER.CREATE.KV_checkpoints"},
 			subscribe: []string{mine + "streamer.x"},
 			noPublish: []string{
 				"dead.v1.sink.hub.t", "$KV.leases.sink.x", "events.v1.signin", "$JS.API.STREAM.PURGE.EVENTS",
 				"$JS.API.CONSUMER.MSG.NEXT.EVENTS.sink", "$JS.ACK.EVENTS.sink.1.1.1.1.0", "$JS.API.STREAM.DELETE.KV_checkpoints",
-				"$JS.API.STREAM.UPDATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.x", mine + "sink.x", "$SYS.REQ.SERVER.PING",
+				"$JS.API.STREAM.UPDATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS", mine + "sink.x", "$SYS.REQ.SERVER.PING",
 			},
 			noSubscribe: []string{events, "events.v1.>", ">", mine + "sink.x", "_INBOX.>", "$KV.>"},
 		},
@@ -96,13 +103,13 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 				"$JS.API.STREAM.PURGE.EVENTS", "$KV.leases.sink.x",
 			},
 			subscribe:   []string{mine + "sink.x"},
-			noPublish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.x", "$KV.leases.streamer.x", "$JS.API.STREAM.DELETE.EVENTS"},
+			noPublish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.x", "$KV.leases.streamer.x", "$JS.API.STREAM.DELETE.EVENTS", "$JS.API.CONSUMER.CREATE.KV_checkpoints"},
 			noSubscribe: []string{events, "dead.v1.>", "$KV.leases.>"},
 		},
 		bus.UserGateway: {
 			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.INFO.EVENTS.sink"},
 			subscribe: []string{"events.v1.signin.>", mine + "gateway.x"},
-			noPublish: []string{events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
+			noPublish: []string{events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
 		},
 		bus.UserReader: {
 			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS.x.events.v1.signin.t", "$JS.API.STREAM.INFO.EVENTS"},
@@ -181,6 +188,30 @@ func TestStreamerUsesItsBucket(t *testing.T) {
 	watch, err := kv.WatchAll(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, watch.Stop())
+}
+
+// A consumer whose name and filter are in the body is what a watch asks for after a restart; the body
+// must not get more out of it.
+func TestConsumerOfABucketByItsBody(t *testing.T) {
+	b := bustest.New(t)
+	nc := b.Connect(t, bus.UserStreamer).NATS()
+	cases := map[string]struct {
+		body string
+		code jetstream.ErrorCode
+	}{
+		"filtered":       {`{"stream_name":"KV_checkpoints","config":{"filter_subject":"$KV.checkpoints.a.>","ack_policy":"none"}}`, 0},
+		"durable":        {`{"stream_name":"KV_checkpoints","config":{"durable_name":"d","ack_policy":"explicit"}}`, consumerEphemeralWithDurableName},
+		"another stream": {`{"stream_name":"EVENTS","config":{"ack_policy":"none"}}`, streamMismatch},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			answer, err := nc.RequestWithContext(t.Context(), "$JS.API.CONSUMER.CREATE.KV_checkpoints", []byte(c.body))
+			require.NoError(t, err)
+			var response struct{ Error jetstream.APIError }
+			require.NoError(t, json.Unmarshal(answer.Data, &response))
+			require.Equal(t, c.code, response.Error.ErrorCode, response.Error.Description)
+		})
+	}
 }
 
 // What the reader may not publish it must not have the server publish either.
