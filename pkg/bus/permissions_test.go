@@ -226,7 +226,7 @@ func TestReaderCannotHaveTheServerWrite(t *testing.T) {
 	require.NoError(t, nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.EVENTS.x", "$KV.checkpoints.pull", []byte(`{"batch":1}`)))
 	require.NoError(t, nc.PublishRequest("$JS.API.CONSUMER.CREATE.EVENTS.y", "$KV.checkpoints.create", nil))
 	require.NoError(t, nc.Flush())
-	_, err = consumer.Fetch(1) // the server has seen what was before
+	_, err = consumer.Next() // the server has seen what was before
 	require.NoError(t, err)
 	require.Zero(t, state(t, b.Connect(t, bus.UserOperator), "KV_checkpoints").Msgs)
 }
