@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -205,7 +206,7 @@ func TestConsumerOfABucketByItsBody(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			answer, err := nc.RequestWithContext(t.Context(), "$JS.API.CONSUMER.CREATE.KV_checkpoints", []byte(c.body))
+			answer, err := nc.Request("$JS.API.CONSUMER.CREATE.KV_checkpoints", []byte(c.body), 10*time.Second)
 			require.NoError(t, err)
 			var response struct{ Error jetstream.APIError }
 			require.NoError(t, json.Unmarshal(answer.Data, &response))
