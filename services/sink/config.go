@@ -109,6 +109,8 @@ func (c BatchConfig) options() bus.BatchOptions {
 	}
 }
 
+// limits leave room for what a full batch has above MaxBytes: its last message. Only raw records kept
+// outside their messages make a batch more than one insert.
 func (c BatchConfig) limits() intake.Limits {
-	return intake.Limits{Rows: c.MaxRows, Bytes: c.MaxBytes, Timeout: c.InsertTimeout}
+	return intake.Limits{Rows: c.MaxRows, Bytes: 2 * c.MaxBytes, Timeout: c.InsertTimeout}
 }

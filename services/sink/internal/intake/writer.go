@@ -45,15 +45,14 @@ func (w *writer[M]) write(ctx context.Context, items []*item[M]) outcome[M] {
 	return result
 }
 
-// cut returns how many of the first items make an insert: at least one, and no more once the limits are
-// reached, as in bus.RunBatches, so that a batch that is full but not swollen by blobs makes one insert.
+// cut returns how many of the first items make an insert: at least one.
 func (l Limits) cut(items int, bytes func(int) int) int {
 	sum := 0
 	for i := range items {
-		if i > 0 && (i >= l.Rows || sum >= int(l.Bytes)) {
+		sum += bytes(i)
+		if i > 0 && (i >= l.Rows || sum > int(l.Bytes)) {
 			return i
 		}
-		sum += bytes(i)
 	}
 	return items
 }
