@@ -57,6 +57,9 @@ func (i *Inserter[M]) Insert(ctx context.Context, rows []Row[M]) error {
 			// Merging the versions within a block row by row takes longer than all else; FINAL and the
 			// merges of parts do it anyway.
 			"optimize_on_insert": 0,
+			// Skip indexes cost a quarter of an insert and save little in a new part, which has one or two
+			// granules. Merges build them.
+			"materialize_skip_indexes_on_insert": 0,
 		}))
 	batch, err := i.conn.PrepareBatch(ctx, i.query)
 	if err != nil {
