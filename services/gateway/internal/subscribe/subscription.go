@@ -120,10 +120,20 @@ func (s *subscription) collect(ctx context.Context) ([]*eventv1.Event, error) {
 			}
 		}
 	}
+	return nil, s.check(ctx, s.advance(ctx))
+}
+
+// advance moves the position while nothing comes, and verifies it: its token goes out next, and from
+// then on the stream may drop what lies behind it.
+func (s *subscription) advance(ctx context.Context) error {
 	if !s.feed.isOpen() {
-		return nil, nil
+		return nil
 	}
-	return nil, s.check(ctx, s.feed.advance(ctx))
+	if err := s.feed.advance(ctx); err != nil {
+		return err
+	}
+	s.verifiedAt = time.Now()
+	return s.feed.verify(ctx)
 }
 
 // verify asks from time to time whether the stream outran the subscription.
