@@ -64,14 +64,12 @@ func (s *session) gather(ctx context.Context, o BatchOptions, free chan<- struct
 	var bytes config.Bytes
 	var late <-chan time.Time
 	var ready chan<- struct{} // free, once the batch is late
-	for len(batch) < o.MaxMessages && bytes < o.MaxBytes {
+	for more = true; more && len(batch) < o.MaxMessages && bytes < o.MaxBytes; {
 		select {
 		case d, open := <-s.puller.queue:
 			if !open {
-				if len(batch) > 0 {
-					free <- struct{}{}
-				}
-				return batch, false
+				more = false
+				continue
 			}
 			s.puller.room.give(len(d.Data))
 			if ctx.Err() != nil {
@@ -91,8 +89,10 @@ func (s *session) gather(ctx context.Context, o BatchOptions, free chan<- struct
 			return batch, true
 		}
 	}
-	free <- struct{}{}
-	return batch, true
+	if len(batch) > 0 {
+		free <- struct{}{}
+	}
+	return batch, more
 }
 
 func (s *session) handleBatch(drain context.Context, batch []*Delivery, handler func(context.Context, []*Delivery)) {

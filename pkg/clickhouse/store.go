@@ -2,8 +2,8 @@
 // batch of rows.
 //
 // It reaches one ClickHouse, through clickhouse-go alone: a cluster, a server, or the engine embedded
-// in this process, all by the same code. It creates its database and what migrations say, inserts
-// what it is given, and deletes nothing.
+// in this process, all by the same code. It creates its database and what migrations say, and deletes
+// nothing; rows are inserted by package tables.
 package clickhouse
 
 import (
@@ -40,8 +40,8 @@ type Store struct {
 }
 
 // Open connects to the ClickHouse of cfg, starting the embedded engine if that is meant, makes the
-// database unless set.ReadOnly, and returns once a statement was answered. Migrating is the caller's next step. See
-// embedded.Open for the errors of the embedded engine.
+// database unless set.ReadOnly, and returns once a statement was answered. Migrating is the caller's
+// next step. See embedded.Open for the errors of the embedded engine.
 func Open(ctx context.Context, cfg Config, set Settings) (*Store, error) {
 	if set.Engine != nil {
 		return onEngine(ctx, cfg, set, set.Engine)
