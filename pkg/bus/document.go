@@ -37,6 +37,11 @@ Subject tokens are escaped (` + "`proto/subject`" + `) and never empty.
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", bucket.Name, kind, writers, words(bucket.Readers), age, bucket.MaxBytes)
 	}
+	b.WriteString("\n## Questions\n\nWhat a person waits for goes by request and answer, protobuf both.\n\n" +
+		"| question | asked by | answered by |\n| --- | --- | --- |\n")
+	for _, q := range Questions() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", q.subject(), words(q.Askers), q.Answerer)
+	}
 	b.WriteString(`
 ## Users
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/telemetry"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 )
 
 // Headers of every message: CloudEvents 1.0 attributes in NATS binding form. The W3C trace context,
@@ -45,6 +46,8 @@ func attributesOf(m Message) attributes {
 		return attributes{m.GetId(), sourceIntegrations + m.GetIntegration(), m.GetTenantId(), m.GetOccurredAt()}
 	case *eventv1.DeadLetter:
 		return attributes{m.GetId(), sourceServices + m.GetService(), m.GetTenantId(), m.GetFailedAt()}
+	case *statev1.Command:
+		return attributes{m.GetId(), sourceServices + UserGateway, m.GetTenantId(), m.GetCreateTime()}
 	default:
 		return attributes{}
 	}

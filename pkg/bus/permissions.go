@@ -8,6 +8,8 @@ import (
 // Permissions are what a NATS user may publish to and subscribe to, in the server's terms.
 type Permissions struct {
 	Publish, Subscribe Rules
+	// Answers says that the user may answer what it is asked, wherever the asker wants the answer, once.
+	Answers bool
 }
 
 // Rules are subjects; Deny wins.
@@ -21,7 +23,7 @@ const (
 
 // Users returns all users of the topology.
 func Users() []string {
-	return []string{UserStreamer, UserSink, UserGateway, UserReader, UserOperator}
+	return []string{UserCollector, UserStreamer, UserSink, UserGateway, UserReader, UserOperator}
 }
 
 // AccountOf returns the account of a user.
@@ -50,6 +52,9 @@ func PermissionsOf(user string) Permissions {
 	}
 	for _, bucket := range Buckets() {
 		b.bucket(bucket)
+	}
+	for _, question := range Questions() {
+		b.question(question)
 	}
 	return b.sorted()
 }
@@ -170,6 +175,16 @@ func (b *permissionBuilder) bucket(bucket Bucket) {
 		b.publish("$KV." + bucket.Name + "." + b.user + ".>")
 	default:
 		b.publish("$KV." + bucket.Name + ".>")
+	}
+}
+
+func (b *permissionBuilder) question(q Question) {
+	if q.Answerer == b.user {
+		b.subscribe(q.subject())
+		b.p.Answers = true
+	}
+	if slices.Contains(q.Askers, b.user) {
+		b.publish(q.subject())
 	}
 }
 

@@ -88,6 +88,18 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 	b := bustest.New(t)
 	const mine, events = "_INBOX_", "events.v1.signin.t"
 	cases := map[string]struct{ publish, subscribe, noPublish, noSubscribe []string }{
+		bus.UserCollector: {
+			publish: []string{
+				events, "dead.v1.collector.graph.t", "$KV.checkpoints.a.b", "$KV.leases.collector.x", "$KV.runs.x", "$KV.budgets.x",
+				"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.collector", "$JS.API.STREAM.PURGE.COMMANDS",
+			},
+			subscribe: []string{mine + "collector.x", "questions.v1.collector.test_connection"},
+			noPublish: []string{
+				"$KV.integrations.x", "commands.v1.collector.collect.t", "questions.v1.collector.test_connection", mine + "gateway.x",
+				"dead.v1.sink.hub.t", "$KV.leases.sink.x", "$JS.API.STREAM.PURGE.EVENTS",
+			},
+			noSubscribe: []string{events, "commands.v1.>", "questions.v1.>", ">"},
+		},
 		bus.UserStreamer: {
 			publish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.a.b", "$KV.leases.streamer.x", "$O.blobs.C.x", "$JS.API.CONSUMER.CREATE.KV_checkpoints"},
 			subscribe: []string{mine + "streamer.x"},
@@ -108,9 +120,13 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 			noSubscribe: []string{events, "dead.v1.>", "$KV.leases.>"},
 		},
 		bus.UserGateway: {
-			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.INFO.EVENTS.sink"},
-			subscribe: []string{"events.v1.signin.>", mine + "gateway.x"},
-			noPublish: []string{events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
+			publish: []string{
+				"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.INFO.EVENTS.sink", "commands.v1.collector.collect.t",
+				"questions.v1.collector.test_connection", "$KV.integrations.x",
+			},
+			subscribe:   []string{"events.v1.signin.>", mine + "gateway.x"},
+			noSubscribe: []string{"questions.v1.>", "commands.v1.>"},
+			noPublish: []string{"$KV.runs.x", events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
 		},
 		bus.UserReader: {
 			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS.x.events.v1.signin.t", "$JS.API.STREAM.INFO.EVENTS"},

@@ -59,6 +59,9 @@ func writeAccount(b *strings.Builder, account string, rest func()) {
 		fmt.Fprintf(b, "      {\n        user: %s, password: $%s\n        permissions: {\n", user, PasswordVariable(user))
 		writeRules(b, "publish", p.Publish)
 		writeRules(b, "subscribe", p.Subscribe)
+		if p.Answers {
+			fmt.Fprintf(b, "          allow_responses: { max: 1, expires: %q }\n", questionTimeout)
+		}
 		b.WriteString("        }\n      }\n")
 	}
 	b.WriteString("    ]\n")

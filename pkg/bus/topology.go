@@ -6,24 +6,29 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/config"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 )
 
 // Users of NATS: one for each service, and two for people.
 const (
-	UserStreamer = "streamer"
-	UserSink     = "sink"
-	UserGateway  = "gateway"
+	UserCollector = "collector"
+	UserStreamer  = "streamer"
+	UserSink      = "sink"
+	UserGateway   = "gateway"
 	// UserReader may consume what is meant for anyone outside, and nothing else.
 	UserReader = "reader"
 	// UserOperator may do everything: it makes the streams and replays dead letters.
 	UserOperator = "operator"
 )
 
-// Buckets. The first two hold keys and values, the last one objects.
+// Buckets. All hold keys and values but the last, which holds objects.
 const (
-	BucketCheckpoints = "checkpoints"
-	BucketLeases      = "leases"
-	BucketBlobs       = "blobs"
+	BucketIntegrations = "integrations"
+	BucketRuns         = "runs"
+	BucketBudgets      = "budgets"
+	BucketCheckpoints  = "checkpoints"
+	BucketLeases       = "leases"
+	BucketBlobs        = "blobs"
 )
 
 // Stream is a row of the topology: one JetStream stream, who writes it, who reads it and what it
@@ -52,6 +57,8 @@ type Stream struct {
 	DuplicateWindow time.Duration
 	// Replicas is for a cluster; the embedded server has one.
 	Replicas int
+	// Blobs says that messages may refer to objects of the bucket blobs, which outlive them.
+	Blobs bool
 }
 
 // Durable is a column of Stream: one service's place in it.
@@ -99,8 +106,8 @@ const (
 	blobTimeout = 30 * time.Second
 )
 
-// Streams returns the streams of the topology. DIRECTORY, FINDINGS, REMEDIATIONS, COMMANDS and AUDIT
-// join it with their messages.
+// Streams returns the streams of the topology. DIRECTORY, FINDINGS, REMEDIATIONS and AUDIT join it with
+// their messages.
 func Streams() []Stream {
 	sink := Durable{
 		Name: UserSink, Required: true, Trims: true,
@@ -110,18 +117,30 @@ func Streams() []Stream {
 	streams := []Stream{
 		{
 			Name:      eventv1.EventStream,
-			Writers:   []string{UserStreamer},
+			Writers:   []string{UserCollector, UserStreamer},
 			Durables:  []Durable{sink},
 			Followers: []string{UserGateway, UserReader},
 			MaxAge:    7 * day, MaxBytes: 8 * config.GiB,
-			DuplicateWindow: 20 * time.Second, Replicas: 1,
+			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
 		},
 		{
 			Name:     eventv1.DeadLetterStream,
-			Writers:  []string{UserStreamer, UserSink},
+			Writers:  []string{UserCollector, UserStreamer, UserSink},
 			Durables: []Durable{sink},
 			MaxAge:   30 * day, MaxBytes: config.GiB,
-			DuplicateWindow: 20 * time.Second, Replicas: 1,
+			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
+		},
+		{
+			// Nobody keeps what was asked for: the wanted state is in the bucket runs.
+			Name:    statev1.CommandStream,
+			Writers: []string{UserGateway},
+			Durables: []Durable{{
+				Name: UserCollector, Required: true, Trims: true,
+				AckWait: 20 * time.Second, MaxDeliver: 6, MaxAckPending: 1000,
+				BackOff: []time.Duration{time.Second, 5 * time.Second, 15 * time.Second},
+			}},
+			MaxAge: day, MaxBytes: 64 * config.MiB,
+			DuplicateWindow: 2 * time.Minute, Replicas: 1,
 		},
 	}
 	for i := range streams {
@@ -133,19 +152,43 @@ func Streams() []Stream {
 // Buckets returns the buckets of the topology.
 func Buckets() []Bucket {
 	return []Bucket{
-		// How far each partition of each hub is read, and who reads it.
-		{Name: BucketCheckpoints, Writers: []string{UserStreamer}, MaxBytes: 256 * config.MiB, Replicas: 1},
+		// What is connected, credentials sealed.
+		{
+			Name: BucketIntegrations, Writers: []string{UserGateway}, Readers: []string{UserCollector, UserStreamer},
+			MaxBytes: 64 * config.MiB, Replicas: 1,
+		},
+		// What runs and ran, and how collecting goes.
+		{
+			Name: BucketRuns, Writers: []string{UserCollector}, Readers: []string{UserGateway},
+			MaxBytes: 256 * config.MiB, Replicas: 1,
+		},
+		// Who may send how many requests to Graph.
+		{
+			Name: BucketBudgets, Writers: []string{UserCollector},
+			TTL: 10 * time.Minute, MaxBytes: 16 * config.MiB, Replicas: 1,
+		},
+		// How far each partition of each hub and each log of each tenant is read.
+		{Name: BucketCheckpoints, Writers: []string{UserCollector, UserStreamer}, MaxBytes: 256 * config.MiB, Replicas: 1},
 		// Who does what only one may do.
 		{
-			Name: BucketLeases, Writers: []string{UserStreamer, UserSink}, Own: true,
+			Name: BucketLeases, Writers: []string{UserCollector, UserStreamer, UserSink}, Own: true,
 			TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1,
 		},
 		// Raw bytes that fit no message.
 		{
 			Name: BucketBlobs, Object: true,
-			Writers: []string{UserStreamer, UserSink}, Readers: []string{UserGateway},
+			Writers: []string{UserCollector, UserStreamer, UserSink}, Readers: []string{UserGateway},
 			MaxAge: 31 * day, MaxBytes: 4 * config.GiB, Replicas: 1,
 		},
+	}
+}
+
+// Questions returns the questions of the topology: what a service asks another because a person waits for
+// the answer. All else goes by streams and buckets.
+func Questions() []Question {
+	return []Question{
+		// Only who holds the Graph credentials can test them.
+		{Name: QuestionTestConnection, Answerer: UserCollector, Askers: []string{UserGateway}},
 	}
 }
 

@@ -105,6 +105,9 @@ func (t *trimmer) trimBlobs(ctx context.Context) error {
 	}
 	spared := time.Now()
 	for _, s := range Streams() {
+		if !s.Blobs {
+			continue
+		}
 		oldest, err := oldestUnread(ctx, t.conn, s)
 		if err != nil {
 			return err
