@@ -126,7 +126,7 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 			},
 			subscribe:   []string{"events.v1.signin.>", mine + "gateway.x"},
 			noSubscribe: []string{"questions.v1.>", "commands.v1.>"},
-			noPublish: []string{"$KV.runs.x", events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
+			noPublish:   []string{"$KV.runs.x", events, "dead.v1.gateway.x.t", "$JS.API.CONSUMER.CREATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.sink", "$KV.leases.gateway.x"},
 		},
 		bus.UserReader: {
 			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS.x.events.v1.signin.t", "$JS.API.STREAM.INFO.EVENTS"},
