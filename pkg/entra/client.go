@@ -2,20 +2,24 @@ package entra
 
 import (
 	"context"
-	"iter"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/entraflow/entraflow/pkg/clock"
 	"github.com/entraflow/entraflow/pkg/entra/budget"
 )
 
-// Budget is what a client asks before each request: a *budget.Budget, or Unlimited.
+// Budget is what a client asks before each request. A *budget.Budget is one.
 type Budget interface {
 	Acquire(ctx context.Context, r budget.Request) error
 	Throttled(r budget.Request, pause time.Duration)
@@ -23,11 +27,13 @@ type Budget interface {
 
 // ClientSettings are a client's parts and bounds. Zero durations and counts take the default in brackets.
 type ClientSettings struct {
+	// Credential gets tokens for the endpoints' scope, without continuous access evaluation. One of NewCredential
+	// is made to forget its tokens when Graph refuses one.
 	Credential azcore.TokenCredential
 	Endpoints  Endpoints
 	// Budget is nil for no budget.
 	Budget Budget
-	// Transport is the caller's to close; nil is one of Endpoints' that the client's Close closes.
+	// Transport is the caller's to close; nil is one of the client's own, which Close closes.
 	Transport http.RoundTripper
 	Clock     clock.Clock
 	// Logger gets retries at level debug; nil is none.
@@ -37,29 +43,98 @@ type ClientSettings struct {
 	Service string
 	// TenantID and AppID are whose budget is drawn from.
 	TenantID, AppID string
-	UserAgent       string
+	// UserAgent ["entraflow"].
+	UserAgent string
 
 	// RequestTimeout bounds one try, its body included [120 s].
 	RequestTimeout time.Duration
-	// MaxBody bounds a response after gzip [64 MiB].
+	// MaxBody bounds a response after gzip, in bytes [64 MiB].
 	MaxBody int64
-	// MaxAttempts bounds the tries of one request [6], MaxElapsed the time until the last begins [5 min].
-	MaxAttempts int
-	MaxElapsed  time.Duration
+	// MaxAttempts bounds the tries of one request [6], of them MaxTimeouts those that take too long [2]: then ask
+	// for less. MaxElapsed bounds the time until the last begins [5 min].
+	MaxAttempts, MaxTimeouts int
+	MaxElapsed               time.Duration
 	// MinBackOff and MaxBackOff bound a wait without Retry-After [1 s, 60 s], MaxRetryAfter one with it [5 min].
 	MinBackOff, MaxBackOff, MaxRetryAfter time.Duration
 	// MaxPages bounds Pages [100,000].
 	MaxPages int
 }
 
+func (s ClientSettings) withDefaults() ClientSettings {
+	const (
+		attempts, timeouts, pages = 6, 2, 100_000
+		body                      = 64 << 20
+		request, elapsed          = 120 * time.Second, 5 * time.Minute
+		least, most               = time.Second, time.Minute
+	)
+	orDefault(&s.Service, "graph")
+	orDefault(&s.UserAgent, "entraflow")
+	orDefault(&s.RequestTimeout, request)
+	orDefault(&s.MaxBody, body)
+	orDefault(&s.MaxAttempts, attempts)
+	orDefault(&s.MaxTimeouts, timeouts)
+	orDefault(&s.MaxElapsed, elapsed)
+	orDefault(&s.MinBackOff, least)
+	orDefault(&s.MaxBackOff, most)
+	orDefault(&s.MaxRetryAfter, elapsed)
+	orDefault(&s.MaxPages, pages)
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
 // Client reads Graph for one application in one tenant. It is safe for concurrent use.
-type Client struct{ set ClientSettings }
+type Client struct {
+	set     ClientSettings
+	http    *http.Client
+	own     *http.Transport // nil if the transport is the caller's
+	root    *url.URL
+	metrics *metrics
+	// bodyHint is the size of the last large body: pages of a collection are alike.
+	bodyHint atomic.Int64
+}
 
 // NewClient checks the settings and opens nothing.
-func NewClient(set ClientSettings) (*Client, error) { return &Client{set: set}, nil }
+func NewClient(set ClientSettings) (*Client, error) {
+	if set.Credential == nil {
+		return nil, errors.New("making Graph client: no credential")
+	}
+	root, err := url.Parse(set.Endpoints.GraphURL)
+	if err != nil || root.Host == "" {
+		return nil, errors.New("making Graph client: no address of Graph")
+	}
+	set = set.withDefaults()
+	m, err := newMetrics(set.Registerer, set.Service)
+	if err != nil {
+		return nil, fmt.Errorf("making Graph client: %w", err)
+	}
+	c := &Client{set: set, root: root, metrics: m}
+	transport := set.Transport
+	if transport == nil {
+		c.own = set.Endpoints.Transport()
+		transport = c.own
+	}
+	// A redirect would carry the token to whatever host it names.
+	c.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	return c, nil
+}
 
-// Close closes idle connections of the client's own transport.
-func (c *Client) Close() {}
+// Close closes idle connections of the client's own transport. Requests under way end by themselves.
+func (c *Client) Close() {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+}
 
 // Request is a GET. The zero Class and Workload are a backfill of the directory.
 type Request struct {
@@ -72,8 +147,10 @@ type Request struct {
 	Units int
 	// Header is sent with every page. Authorization, Accept-Encoding and User-Agent are the client's.
 	Header http.Header
-	// Timeout is in place of ClientSettings.RequestTimeout; LogTimeout for first pages of logs.
+	// Timeout is in place of ClientSettings.RequestTimeout for the first page; see LogTimeout.
 	Timeout time.Duration
+	// Permission are those of which one is needed; they are named in a permission_missing error.
+	Permission []string
 }
 
 // LogTimeout is for the first page of a log's window: big tenants take long (graph.md §2.1).
@@ -88,26 +165,68 @@ type Response struct {
 	Body []byte
 }
 
-// Get asks until it has an answer, by one policy: 429, 502, 503, 504 and network failures are tried again,
-// after Retry-After or with exponential back-off and full jitter; a 401 once, with a fresh token. Any other
-// failure, and the last, is an *Error; a done ctx is ctx's error, wrapped.
-func (c *Client) Get(ctx context.Context, r Request) (*Response, error) { return nil, nil }
-
-// Page is a page of a collection. Its slices share Body's memory.
-type Page struct {
-	// Value are the elements, as they came.
-	Value [][]byte
-	// NextLink leads to the next page; empty on the last. DeltaLink ends a delta.
-	NextLink, DeltaLink string
-	Date                time.Time
-	Body                []byte
+// target returns the URL to ask, which is always of Graph's host: a token goes nowhere else.
+func (c *Client) target(r Request) (*url.URL, error) {
+	if r.URL == "" {
+		if !strings.HasPrefix(r.Path, "/") || strings.HasPrefix(r.Path, "//") {
+			return nil, newError(CauseBadRequest, "The request's path must begin with one slash.")
+		}
+		u := *c.root
+		u.Path = r.Path
+		// A plus stands for a space only in forms; OData wants %20.
+		u.RawQuery = strings.ReplaceAll(strings.ReplaceAll(r.Query.Encode(), "+", "%20"), "%24", "$")
+		return &u, nil
+	}
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil, newError(CauseForeignHost, "The link is no URL.")
+	}
+	if u.User != nil || !sameHost(u, c.root) {
+		return nil, newError(CauseForeignHost, "")
+	}
+	return u, nil
 }
 
-// Pages walks a collection to its end: it follows each nextLink verbatim until there is none; a page may be
-// empty. An error ends the walk: those of Get, foreign_host, link_loop, response_invalid.
-func (c *Client) Pages(ctx context.Context, r Request) iter.Seq2[*Page, error] {
-	return func(func(*Page, error) bool) {}
+func sameHost(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
-// Claims returns what the current token says; for diagnosis only.
-func (c *Client) Claims(ctx context.Context) (Claims, error) { return Claims{}, nil }
+func port(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case strings.EqualFold(u.Scheme, "https"):
+		return "443"
+	default:
+		return "80"
+	}
+}
+
+// token returns a token for Graph.
+func (c *Client) token(ctx context.Context) (string, error) {
+	token, err := c.set.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{c.set.Endpoints.Scope()}})
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if err != nil {
+		return "", Classify(err)
+	}
+	return token.Token, nil
+}
+
+// renew makes the credential forget its tokens and reports whether it could.
+func (c *Client) renew() bool {
+	r, ok := c.set.Credential.(interface{ Renew() error })
+	return ok && r.Renew() == nil
+}
+
+// Claims returns what the current token says; for diagnosis only. Its errors are those of Get's token. A token
+// that is opaque has no claims, and that is no error.
+func (c *Client) Claims(ctx context.Context) (Claims, error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return Claims{}, fmt.Errorf("getting token: %w", err)
+	}
+	claims, _ := DecodeClaims(token)
+	return claims, nil
+}

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"slices"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/entra/budget"
@@ -72,14 +73,124 @@ type DataTypeInfo struct {
 	MissingClouds []string
 }
 
-// DataTypes returns every data type, logs first.
-func DataTypes() []DataTypeInfo { return nil }
+const (
+	day = 24 * time.Hour
+	// FreeRetention is how far back audits go without a licence (graph.md §2.1).
+	FreeRetention = 7 * day
+
+	pathSignIns = "/auditLogs/signIns"
+	// unknownMembers keeps enum members that are newer than the client from arriving as unknownFutureValue.
+	unknownMembers = "include-unknown-enum-members"
+
+	permAuditLog  = "AuditLog.Read.All"
+	permDirectory = "Directory.Read.All"
+	permPolicy    = "Policy.Read.All"
+)
 
 // LookupDataType finds a data type.
-func LookupDataType(id DataType) (DataTypeInfo, bool) { return DataTypeInfo{}, false }
+func LookupDataType(id DataType) (DataTypeInfo, bool) {
+	all := DataTypes()
+	i := slices.IndexFunc(all, func(d DataTypeInfo) bool { return d.ID == id })
+	if i < 0 {
+		return DataTypeInfo{}, false
+	}
+	return all[i], true
+}
 
-// Window returns the request for the closed window from ≤ t ≤ to, newest first. Set Class yourself.
-func (d DataTypeInfo) Window(from, to time.Time) Request { return Request{} }
+// DataTypes returns every data type, logs first. The slice is the caller's.
+func DataTypes() []DataTypeInfo { return append(logTypes(), directoryTypes()...) }
 
-// All returns the request for the whole collection. Set Class yourself.
-func (d DataTypeInfo) All() Request { return Request{} }
+// logTypes are read by windows.
+func logTypes() []DataTypeInfo {
+	// v1.0 has interactive sign-ins only, and not all of their fields (graph.md §2.1).
+	signIn := func(id DataType, title, filter, fallback string) DataTypeInfo {
+		return DataTypeInfo{
+			ID: id, Title: title, Version: "beta", Path: pathSignIns, FallbackVersion: fallback,
+			Log: true, Cursor: "createdDateTime", LowerOp: "ge", UpperOp: "le", Filter: filter, PageSize: 1000, Prefer: unknownMembers,
+			Permissions: []string{permAuditLog}, Also: []string{permDirectory, permPolicy},
+			Licence: LicenceP1, Workload: budget.Reports, Retention: 30 * day,
+		}
+	}
+	eventType := func(name string) string { return "signInEventTypes/any(t: t eq '" + name + "')" }
+	return []DataTypeInfo{
+		signIn(SignInInteractive, "Interactive sign-ins", "", "v1.0"),
+		signIn(SignInNonInteractive, "Non-interactive sign-ins", eventType("nonInteractiveUser"), ""),
+		signIn(SignInServicePrincipal, "Service principal sign-ins", eventType("servicePrincipal"), ""),
+		signIn(SignInManagedIdentity, "Managed identity sign-ins", eventType("managedIdentity"), ""),
+		{
+			ID: Audit, Title: "Directory audits", Version: "v1.0", Path: "/auditLogs/directoryAudits",
+			Log: true, Cursor: "activityDateTime", LowerOp: "ge", UpperOp: "le", PageSize: 1000,
+			Permissions: []string{permAuditLog, permDirectory}, Workload: budget.Reports, Retention: 30 * day,
+		},
+		{
+			ID: Provisioning, Title: "Provisioning logs", Version: "v1.0", Path: "/auditLogs/provisioning",
+			Log: true, Cursor: "activityDateTime", LowerOp: "gt", UpperOp: "lt", PageSize: 1000,
+			Permissions: []string{"ProvisioningLog.Read.All", permAuditLog, permDirectory},
+			Licence:     LicenceP1, Workload: budget.Reports, Retention: 30 * day,
+		},
+		{
+			// By the last change and not by detection: a detection's state changes later under the same id.
+			ID: RiskDetection, Title: "Risk detections", Version: "v1.0", Path: "/identityProtection/riskDetections",
+			Log: true, Cursor: "lastUpdatedDateTime", LowerOp: "ge", UpperOp: "le", PageSize: 500, Prefer: unknownMembers,
+			Permissions: []string{"IdentityRiskEvent.Read.All", "IdentityRiskEvent.ReadWrite.All"},
+			Licence:     LicenceP2, Workload: budget.IdentityProtection, Retention: 90 * day,
+		},
+		{
+			ID: RiskyUser, Title: "Risky users", Version: "v1.0", Path: "/identityProtection/riskyUsers",
+			Log: true, Cursor: "riskLastUpdatedDateTime", LowerOp: "ge", UpperOp: "le", PageSize: 500, Prefer: unknownMembers,
+			Permissions: []string{"IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"},
+			Licence:     LicenceP2, Workload: budget.IdentityProtection,
+		},
+	}
+}
+
+// directoryTypes are read whole, or by delta where there is one.
+func directoryTypes() []DataTypeInfo {
+	const topDirectory, topReport = 999, 1000
+	return []DataTypeInfo{
+		{
+			ID: Users, Title: "Users", Version: "v1.0", Path: "/users", PageSize: topDirectory, Units: 2,
+			Permissions: []string{"User.Read.All", permDirectory, "User.ReadWrite.All", "Directory.ReadWrite.All"},
+			Also:        []string{permAuditLog},
+		},
+		{
+			ID: Groups, Title: "Groups", Version: "v1.0", Path: "/groups", PageSize: topDirectory,
+			Permissions: []string{
+				"Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", permDirectory, "Directory.ReadWrite.All",
+			},
+		},
+		{
+			ID: Devices, Title: "Devices", Version: "v1.0", Path: "/devices", PageSize: topDirectory,
+			Permissions: []string{"Device.Read.All", permDirectory, "Directory.ReadWrite.All"},
+		},
+		{
+			ID: Applications, Title: "App registrations", Version: "v1.0", Path: "/applications", PageSize: topDirectory, Units: 2,
+			Permissions: []string{"Application.Read.All", permDirectory, "Directory.ReadWrite.All"},
+		},
+		{
+			ID: ServicePrincipals, Title: "Enterprise applications", Version: "v1.0", Path: "/servicePrincipals", PageSize: topDirectory,
+			Permissions: []string{"Application.Read.All", permDirectory, "Directory.ReadWrite.All"},
+		},
+		{
+			ID: DirectoryRoles, Title: "Directory roles", Version: "v1.0", Path: "/directoryRoles",
+			Permissions: []string{"RoleManagement.Read.Directory", permDirectory, "Directory.ReadWrite.All"},
+		},
+		{
+			ID: ConditionalAccess, Title: "Conditional Access policies", Version: "v1.0", Path: "/identity/conditionalAccess/policies",
+			Permissions: []string{permPolicy}, Licence: LicenceP1, Workload: budget.IdentityProtection,
+		},
+		{
+			ID: AuthMethodsRegistration, Title: "MFA registration", Version: "v1.0",
+			Path: "/reports/authenticationMethods/userRegistrationDetails", PageSize: topReport,
+			Permissions: []string{permAuditLog}, Licence: LicenceP1, Workload: budget.Reports,
+		},
+		{
+			ID: IntuneDevices, Title: "Intune devices", Version: "v1.0", Path: "/deviceManagement/managedDevices", PageSize: topReport,
+			Permissions: []string{
+				"DeviceManagementManagedDevices.Read.All", "DeviceManagementConfiguration.Read.All",
+				"DeviceManagementManagedDevices.ReadWrite.All",
+			},
+			Licence: LicenceIntune, Workload: budget.Intune,
+		},
+	}
+}

@@ -102,3 +102,6 @@ func (b *Budget) Throttled(r Request, pause time.Duration) {}
 // SetTenantUsers says how many users the tenant has, which decides its Directory limit. A tenant that
 // nothing was said about has the smallest limit. All replicas should say the same.
 func (b *Budget) SetTenantUsers(tenantID string, users int) {}
+
+// String returns the workload's word in metrics.
+func (w Workload) String() string { return "" }
