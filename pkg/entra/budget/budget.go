@@ -1,25 +1,38 @@
 // Package budget keeps requests to Microsoft Graph inside the documented limits (graph.md §2.3, §3.5).
 //
-// Each limit is a bucket, and a request draws from every bucket that covers it. Replicas share a bucket
-// through a key of a KV bucket: they lease units of the next moments, and no request costs a write of its
-// own. It reads and writes that KV bucket and nothing else; it sends no request and holds no secret. When
-// the KV bucket is away, each replica goes on with the share it had last.
+// Each limit is a bucket, and a request draws from every bucket that covers it. A bucket's units have
+// instants of their own, evenly spread, and replicas share them through a key of a KV bucket: each leases
+// units of the next moment, so that no request costs a write of its own where requests are many. It reads and
+// writes that KV bucket and nothing else; it sends no request and holds no secret. When the KV bucket is away,
+// each replica goes on with the share it had last.
 package budget
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
 	"time"
 
+	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/entraflow/entraflow/pkg/clock"
 )
 
+// ErrStopped is returned by an Acquire that waits when Run ends, or comes later.
+var ErrStopped = errors.New("budget is stopped")
+
+// BucketName is the KV bucket that replicas share, until pkg/bus has it.
+const BucketName = "budgets"
+
 // Class is how urgent a request is. The zero Class is Backfill.
 type Class uint8
 
-// Classes, the least urgent first. A more urgent request of a process always goes first, and a fifth of
-// what is leased ahead of time is left to Interactive ones of other processes.
+// Classes, the least urgent first. The most urgent request of a process goes first. Among processes, units
+// twice as far ahead are open to Interactive ones, so that they find some however much is read elsewhere: for
+// reports, within 4.2 s.
 const (
 	// Backfill is work that may take days: history, reconciles, sweeps.
 	Backfill Class = iota
@@ -27,27 +40,58 @@ const (
 	Tail
 	// Interactive is what a person waits for: health checks and remediation.
 	Interactive
+
+	classes = 3
 )
+
+// String returns the class's word in metrics.
+func (c Class) String() string {
+	switch c {
+	case Interactive:
+		return "interactive"
+	case Tail:
+		return "tail"
+	default:
+		return "backfill"
+	}
+}
 
 // Workload says which limits cover a request. The zero Workload is Directory.
 type Workload uint8
 
 // Workloads with limits of their own, graph.md §2.3 and §3.5.
 const (
-	// Directory is users, groups, devices, applications, roles, organization: ResourceUnits.
+	// Directory is users, groups, devices, applications, roles, organization: ResourceUnits, 3,500 to 8,000 in
+	// 10 s for an application in a tenant.
 	Directory Workload = iota
 	// Reports is sign-ins, audits, provisioning and authentication methods: 5 requests in 10 s for an
 	// application in a tenant, 122 in 10 s for an application in all tenants.
 	Reports
 	// SignInActivity is a read that selects signInActivity: 10 in a minute for an application in a tenant
-	// and as many in all tenants, on top of Directory.
+	// and as many in all tenants, on top of Reports and Directory.
 	SignInActivity
 	// IdentityProtection is risk, Conditional Access and named locations: 1 request a second for a tenant,
 	// whichever application asks.
 	IdentityProtection
-	// Intune is device management: 1,000 requests in 20 s for an application in a tenant.
+	// Intune is device management: 1,000 requests in 20 s for an application in a tenant, 2,000 for a tenant.
 	Intune
 )
+
+// String returns the workload's word in metrics.
+func (w Workload) String() string {
+	switch w {
+	case Reports:
+		return "reports"
+	case SignInActivity:
+		return "sign_in_activity"
+	case IdentityProtection:
+		return "identity_protection"
+	case Intune:
+		return "intune"
+	default:
+		return "directory"
+	}
+}
 
 // Request is what a request draws.
 type Request struct {
@@ -61,17 +105,17 @@ type Request struct {
 
 // Settings of a Budget.
 type Settings struct {
-	// KV is shared by the replicas. Nil is a budget of this process alone.
+	// KV is shared by the replicas; see JetStream. Nil is a budget of this process alone.
 	KV KV
 	// Replica names this process among those that share the KV bucket; empty is a random name.
 	Replica string
 	// Service is the word that stands in the metrics' names. Empty is "graph".
 	Service string
-	// Scale multiplies every limit: 0 is no limit at all, 1 is as documented.
+	// Scale multiplies every limit: 1 is as documented, 0 no limit at all.
 	Scale float64
-	// Margin is the part of a limit that stays unused, so that a server that counts a sliding window never
-	// counts too many: half of it, as time of the limit's window, is what the network may delay one request more
-	// than another. 0 is 0.05 (0.08 for windows of a second).
+	// Margin is the part of a limit's window by which units are spread wider than need be, so that a server that
+	// counts a sliding window never counts too many: half of it is what the network may delay one request more
+	// than another. 0 is 0.05, and 0.08 for windows of a second.
 	Margin float64
 	// Clock must agree with the other replicas' to a quarter of the margin.
 	Clock      clock.Clock
@@ -80,28 +124,154 @@ type Settings struct {
 
 // Budget hands out units. It is safe for concurrent use. Run must be running for Acquire to return,
 // unless Scale is 0.
-type Budget struct{ stub }
+type Budget struct {
+	set     Settings
+	metrics *metrics
+	kick    chan struct{} // holds one: something has changed
+	leases  chan struct{} // bounds the writes to the KV bucket at one time
+	wg      sync.WaitGroup
 
-type stub struct{}
+	mu      sync.Mutex
+	buckets map[string]*bucket
+	lanes   map[laneKey]*lane
+	order   []*lane // lanes, for going around
+	users   map[string]int
+	stopped bool
+	swept   int64
+}
 
-// New returns a budget; it opens and starts nothing.
-func New(set Settings) (*Budget, error) { return &Budget{}, nil }
-
-// Run leases and hands out units until ctx is done. It waits for all it started and returns nil; an
-// Acquire that still waits then returns ErrStopped. Call it once.
-func (b *Budget) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// New returns a budget; it opens and starts nothing. It fails for a negative scale, a margin that is not in
+// [0, 0.5], and metrics that are taken.
+func New(set Settings) (*Budget, error) {
+	const concurrentLeases, mostMargin = 16, 0.5
+	if set.Scale < 0 || math.IsNaN(set.Scale) || !(set.Margin >= 0 && set.Margin <= mostMargin) {
+		return nil, errors.New("making budget: scale must not be negative, margin be from 0 to 0.5")
+	}
+	if set.Replica == "" {
+		set.Replica = nuid.Next()
+	}
+	if set.Service == "" {
+		set.Service = "graph"
+	}
+	m, err := newMetrics(set.Registerer, set.Service)
+	if err != nil {
+		return nil, fmt.Errorf("making budget: %w", err)
+	}
+	return &Budget{
+		set: set, metrics: m,
+		kick: make(chan struct{}, 1), leases: make(chan struct{}, concurrentLeases),
+		buckets: map[string]*bucket{}, lanes: map[laneKey]*lane{}, users: map[string]int{},
+	}, nil
+}
 
 // Acquire waits until every bucket that covers the request has units for it, and takes them; send the
-// request at once. It returns ctx's error when that is done first.
-func (b *Budget) Acquire(ctx context.Context, r Request) error { return ctx.Err() }
+// request at once. It returns ctx's error when that is done first, and ErrStopped.
+func (b *Budget) Acquire(ctx context.Context, r Request) error {
+	if b.set.Scale == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	began := b.set.Clock.Now()
+	w := &waiter{ready: make(chan error, 1), cost: int64(max(r.Units, 1))}
+	b.mu.Lock()
+	if b.stopped {
+		b.mu.Unlock()
+		return ErrStopped
+	}
+	l := b.lane(r)
+	class := min(r.Class, Interactive)
+	l.queues[class] = append(l.queues[class], w)
+	b.mu.Unlock()
+	b.poke()
+	select {
+	case err := <-w.ready:
+		b.metrics.wait.WithLabelValues(l.name(), class.String()).Observe(b.set.Clock.Since(began).Seconds())
+		return err
+	case <-ctx.Done():
+		b.mu.Lock()
+		l.remove(class, w)
+		b.mu.Unlock()
+		b.poke()
+		return ctx.Err()
+	}
+}
 
 // Throttled says that Graph answered such a request with 429 and asked for a pause: no replica draws from
 // the request's narrowest bucket before it is over. It does not block.
-func (b *Budget) Throttled(r Request, pause time.Duration) {}
+func (b *Budget) Throttled(r Request, pause time.Duration) {
+	if b.set.Scale == 0 {
+		return
+	}
+	b.mu.Lock()
+	narrowest := b.lane(r).buckets[0]
+	if until := b.now() + int64(pause); until > narrowest.until {
+		narrowest.until, narrowest.pauseDue = until, true
+		// What was leased is for instants within the pause, most of it.
+		narrowest.leaseAt = 0
+	}
+	b.metrics.throttled.WithLabelValues(narrowest.limit.name).Inc()
+	b.mu.Unlock()
+	b.poke()
+}
 
 // SetTenantUsers says how many users the tenant has, which decides its Directory limit. A tenant that
 // nothing was said about has the smallest limit. All replicas should say the same.
-func (b *Budget) SetTenantUsers(tenantID string, users int) {}
+func (b *Budget) SetTenantUsers(tenantID string, users int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if directoryUnits(b.users[tenantID]) == directoryUnits(users) {
+		return
+	}
+	b.users[tenantID] = users
+	for key, l := range b.lanes {
+		if key.tenantID == tenantID && l.idle() {
+			b.drop(key, l)
+		}
+	}
+}
 
-// String returns the workload's word in metrics.
-func (w Workload) String() string { return "" }
+func (b *Budget) now() int64 { return b.set.Clock.Now().UnixNano() }
+
+// poke makes Run look again.
+func (b *Budget) poke() {
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run leases and hands out units until ctx is done. It waits for all it started and returns nil; an
+// Acquire that still waits then returns ErrStopped. Call it once.
+func (b *Budget) Run(ctx context.Context) error {
+	defer b.wg.Wait()
+	defer b.stop()
+	const idle = time.Minute
+	timer := b.set.Clock.NewTimer(idle)
+	defer timer.Stop()
+	for {
+		b.mu.Lock()
+		now := b.now()
+		wake := b.pass(ctx, now)
+		b.mu.Unlock()
+		timer.Reset(min(time.Duration(wake-now), idle))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.kick:
+		case <-timer.C:
+		}
+	}
+}
+
+func (b *Budget) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = true
+	for _, l := range b.order {
+		for class := range l.queues {
+			for _, w := range l.queues[class] {
+				w.ready <- ErrStopped
+			}
+			l.queues[class] = nil
+		}
+	}
+}
