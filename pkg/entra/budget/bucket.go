@@ -11,6 +11,8 @@ type bucket struct {
 	key   string
 	grid  grid
 	spans []span // ascending
+	// lost is the last unit that expired here.
+	lost int64
 	// debt are units that a costly request took before their instant.
 	debt int64
 	// until is the end of a pause; pauseDue says that the other replicas have yet to hear of it.
@@ -61,7 +63,9 @@ func (b *bucket) expire(now int64) (lost int64) {
 			s.first += gone
 			paid := min(gone, b.debt)
 			b.debt -= paid
-			lost += gone - paid
+			if lost += gone - paid; gone > paid {
+				b.lost = s.first - 1
+			}
 		}
 		if usable := min(s.end, newest+1) - s.first; b.debt > 0 && usable > 0 {
 			paid := min(usable, b.debt)
@@ -78,12 +82,22 @@ func (b *bucket) expire(now int64) (lost int64) {
 
 // ready says whether a request may go now; after expire.
 func (b *bucket) ready(now int64) bool {
-	return now >= b.until && b.debt == 0 && len(b.spans) > 0 && b.spans[0].first <= b.grid.newest(now)
+	return now >= b.until && b.debt == 0 && len(b.spans) > 0 && b.spans[0].first <= b.usable(now)
+}
+
+// usable is the last unit that may be used now. One whose predecessor expired here may be used before its
+// instant: to every window it is that predecessor, late, and itself lost.
+func (b *bucket) usable(now int64) int64 {
+	newest := b.grid.newest(now)
+	if !b.wide() && len(b.spans) > 0 && b.spans[0].first == b.lost+1 {
+		return max(newest, b.lost+1)
+	}
+	return newest
 }
 
 // take uses units. What is not yet there of a costly request becomes debt.
 func (b *bucket) take(now, cost int64) {
-	newest := b.grid.newest(now)
+	newest := b.usable(now)
 	b.recent.add(now, cost)
 	b.usedAt = now
 	for cost > 0 && len(b.spans) > 0 && b.spans[0].first <= newest {
@@ -114,14 +128,20 @@ func (b *bucket) add(got grant) {
 
 // need are the units to lease now, and whether for an urgent request.
 func (b *bucket) need() (units int64, urgent bool) {
-	want := b.want
-	if want > 0 && b.grid.step < leaseAhead/10 {
-		// Many units in a moment: lease for the requests that follow, too.
-		want = max(want, b.recent.before)
-	}
 	held := b.held()
-	return want - held, b.wantUrgent > held
+	if b.want == 0 || !b.wide() {
+		return b.want - held, b.wantUrgent > held
+	}
+	// Many units in a moment: lease for the requests that follow too, and not again for each.
+	target := max(b.want, 2*b.recent.before)
+	if 2*held >= target || time.Duration(held)*b.grid.step >= leaseAhead/4 {
+		return 0, false
+	}
+	return target - held, b.wantUrgent > held
 }
+
+// wide says that a bucket has many units in the time that a lease looks ahead.
+func (b *bucket) wide() bool { return b.grid.step < leaseAhead/10 }
 
 // wake is when something changes for those who wait.
 func (b *bucket) wake(now int64) int64 {
@@ -151,7 +171,7 @@ func (b *bucket) wake(now int64) int64 {
 // surplus takes away the units that nobody waits for any more and whose instants have not come, if they are
 // the last of the bucket's and not so many that the next request will want them. unit is the first.
 func (b *bucket) surplus(now int64) (unit int64, ok bool) {
-	if len(b.spans) == 0 || b.grid.step < leaseAhead/10 || b.debt > 0 {
+	if len(b.spans) == 0 || b.wide() || b.debt > 0 {
 		return 0, false
 	}
 	last := &b.spans[len(b.spans)-1]
@@ -166,8 +186,8 @@ func (b *bucket) surplus(now int64) (unit int64, ok bool) {
 	return unit, true
 }
 
-// leaseAlone takes this process's share while nobody can be asked.
-func (b *bucket) leaseAlone(replica string, now, need int64) {
+// leaseAlone takes this process's share while nobody can be asked, and reports whether there was any.
+func (b *bucket) leaseAlone(replica string, now, need int64) (came bool) {
 	first := max(b.nextAlone, b.grid.oldest(now))
 	if n := len(b.spans); n > 0 {
 		first = max(first, b.spans[n-1].end)
@@ -177,7 +197,9 @@ func (b *bucket) leaseAlone(replica string, now, need int64) {
 		if b.ledger.alone(replica, first) {
 			b.add(grant{First: first, Count: 1})
 			need--
+			came = true
 		}
 	}
 	b.nextAlone = first
+	return came
 }

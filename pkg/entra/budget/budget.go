@@ -4,7 +4,7 @@
 // instants of their own, evenly spread, and replicas share them through a key of a KV bucket: each leases
 // units of the next moment, so that no request costs a write of its own where requests are many. It reads and
 // writes that KV bucket and nothing else; it sends no request and holds no secret. When the KV bucket is away,
-// each replica goes on with the share it had last.
+// each replica goes on with an equal part among those that it saw last.
 package budget
 
 import (

@@ -55,11 +55,11 @@ func (b *Budget) lane(r Request) *lane {
 	}
 	l := &lane{usedAt: b.now()}
 	for _, limit := range limitsOf(r.Workload, b.users[r.TenantID]) {
-		g, ok := gridOf(limit, b.set.Scale, b.set.Margin)
+		name := limit.key(r.AppID, r.TenantID)
+		g, ok := gridOf(limit, name, b.set.Scale, b.set.Margin)
 		if !ok {
 			continue
 		}
-		name := limit.key(r.AppID, r.TenantID)
 		made, ok := b.buckets[name]
 		if !ok || made.grid != g {
 			made = &bucket{limit: limit, key: name, grid: g, usedAt: l.usedAt}
@@ -81,25 +81,41 @@ func (b *Budget) drop(key laneKey, l *lane) {
 
 // pass hands out what can be, asks for what is missing, and says when to look again.
 func (b *Budget) pass(ctx context.Context, now int64) (wake int64) {
-	for _, l := range b.buckets {
-		if lost := l.expire(now); lost > 0 {
-			b.metrics.lost.WithLabelValues(l.limit.name).Add(float64(lost))
+	for _, drawn := range b.buckets {
+		if lost := drawn.expire(now); lost > 0 {
+			b.metrics.lost.WithLabelValues(drawn.limit.name).Add(float64(lost))
 		}
-		l.want, l.wantUrgent = 0, 0
 	}
+	// What a bucket of this process alone leases can be used at once, so that comes first.
+	b.leaseAll(ctx, now)
 	for class := int(Interactive); class >= int(Backfill); class-- {
 		b.serve(Class(class), now)
+	}
+	wake = now + int64(time.Minute)
+	if b.leaseAll(ctx, now) {
+		wake = now + int64(time.Millisecond)
+	}
+	for _, drawn := range b.buckets {
+		wake = min(wake, drawn.wake(now))
+	}
+	b.sweep(now)
+	return wake
+}
+
+// leaseAll sums up what is needed and leases it. It reports whether units came at once.
+func (b *Budget) leaseAll(ctx context.Context, now int64) (came bool) {
+	for _, drawn := range b.buckets {
+		drawn.want, drawn.wantUrgent = 0, 0
 	}
 	for _, l := range b.order {
 		l.demand()
 	}
-	wake = now + int64(time.Minute)
-	for _, l := range b.buckets {
-		b.maybeLease(ctx, l, now)
-		wake = min(wake, l.wake(now))
+	for _, drawn := range b.buckets {
+		if b.maybeLease(ctx, drawn, now) {
+			came = true
+		}
 	}
-	b.sweep(now)
-	return wake
+	return came
 }
 
 // serve hands out units to requests of a class, one for each lane in turn. The lane that was served goes to

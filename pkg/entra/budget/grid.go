@@ -2,6 +2,8 @@ package budget
 
 import (
 	"hash/fnv"
+	"math"
+	"slices"
 	"time"
 )
 
@@ -12,6 +14,8 @@ import (
 // unit.
 type grid struct {
 	step, late time.Duration
+	// phase shifts the instants, so that buckets alike do not all let through at the same moment.
+	phase int64
 	// ahead is how far ahead of its instant a unit may be leased. It bounds what an urgent request of another
 	// replica waits: twice as much is open to it.
 	ahead time.Duration
@@ -28,8 +32,8 @@ const (
 	usualMargin, shortMargin = 0.05, 0.08
 )
 
-// gridOf returns the grid of a limit. ok is false if there is no limit to keep.
-func gridOf(l limit, scale, margin float64) (grid, bool) {
+// gridOf returns the grid of a limit's bucket. ok is false if there is no limit to keep.
+func gridOf(l limit, key string, scale, margin float64) (grid, bool) {
 	if margin == 0 {
 		margin = usualMargin
 		if l.window < shortWindow {
@@ -45,19 +49,29 @@ func gridOf(l limit, scale, margin float64) (grid, bool) {
 		return grid{}, false
 	}
 	return grid{
-		step: step, late: time.Duration(float64(l.window) * margin / 2),
+		step: step, phase: int64(spread(key) % uint64(step)), late: time.Duration(float64(l.window) * margin / 2),
 		ahead: max(step, leaseAhead),
 	}, true
 }
 
+// spread hashes names that are alike to numbers that are far apart: the ends of FNV's need mixing.
+func spread(name string) uint64 {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(name))
+	x := hash.Sum64()
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
 // at is the instant of a unit, in Unix nanoseconds.
-func (g grid) at(unit int64) int64 { return unit * int64(g.step) }
+func (g grid) at(unit int64) int64 { return unit*int64(g.step) + g.phase }
 
 // oldest is the first unit that may still be used.
-func (g grid) oldest(now int64) int64 { return ceilDiv(now-int64(g.late), int64(g.step)) }
+func (g grid) oldest(now int64) int64 { return ceilDiv(now-g.phase-int64(g.late), int64(g.step)) }
 
 // newest is the last unit whose instant has come.
-func (g grid) newest(now int64) int64 { return floorDiv(now, int64(g.step)) }
+func (g grid) newest(now int64) int64 { return floorDiv(now-g.phase, int64(g.step)) }
 
 func floorDiv(a, b int64) int64 {
 	q := a / b
@@ -89,6 +103,9 @@ type grant struct {
 	Count   int64  `json:"n"`
 }
 
+// maxAlone keeps a unit's place on the circle exact in a float64.
+const maxAlone = 1 << 32
+
 // maxRecent is how many grants tell the shares: enough for some replicas to have had several.
 const maxRecent = 16
 
@@ -102,7 +119,8 @@ func (l *ledger) lease(g grid, replica string, now, need int64, urgent bool) (go
 	if now < l.Until {
 		return grant{}, l.Until
 	}
-	first := max(l.Next, g.oldest(now))
+	// Units that are about to expire are left alone where there are enough newer ones.
+	first := max(l.Next, g.oldest(now), g.newest(now)-need+1)
 	ahead := int64(g.ahead) - l.handicap(g, replica)
 	if urgent {
 		ahead = 2 * int64(g.ahead)
@@ -178,24 +196,25 @@ func (l *ledger) others(replica string) int64 {
 	return int64(len(seen))
 }
 
-// alone says whether a unit is the replica's while nobody can be asked: the units go around by the shares
-// of the recent grants. A replica that had none takes every other unit.
+// golden steps through the unit circle so that every arc of it gets its part of any run of units.
+const golden = 0.6180339887498949
+
+// alone says whether a unit is the replica's while nobody can be asked: those with recent grants have equal
+// arcs of the unit circle. They may have seen the ledger a moment apart, so that the lengths of the grants would
+// tell them different shares. A replica without grants takes a half.
 func (l *ledger) alone(replica string, unit int64) bool {
-	var mine, before, all int64
+	var among []string
 	for _, r := range l.Recent {
-		all += r.Count
-		switch {
-		case r.Replica == replica:
-			mine += r.Count
-		case r.Replica < replica:
-			before += r.Count
+		if !slices.Contains(among, r.Replica) {
+			among = append(among, r.Replica)
 		}
 	}
-	if mine == 0 {
-		hash := fnv.New32a()
-		_, _ = hash.Write([]byte(replica))
-		return unit&1 == int64(hash.Sum32()&1)
+	slices.Sort(among)
+	_, place := math.Modf(float64(unit%maxAlone) * golden)
+	i := slices.Index(among, replica)
+	if i < 0 {
+		const half = 0.5
+		return place < half == (spread(replica)&1 == 0)
 	}
-	place := unit % all
-	return place >= before && place < before+mine
+	return int(place*float64(len(among))) == i
 }

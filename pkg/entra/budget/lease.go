@@ -18,28 +18,29 @@ const (
 	leaseAttempts = 8
 )
 
-// maybeLease asks for units if some are missing and it is time.
-func (b *Budget) maybeLease(ctx context.Context, drawn *bucket, now int64) {
+// maybeLease asks for units if some are missing and it is time. It reports whether units came at once.
+func (b *Budget) maybeLease(ctx context.Context, drawn *bucket, now int64) (came bool) {
 	if drawn.leasing {
-		return
+		return false
 	}
 	need, urgent := drawn.need()
 	if drawn.want == 0 {
-		need = 0
+		need = min(need, 0)
 	}
 	due := now >= drawn.leaseAt || urgent && !drawn.askedUrgent && !drawn.away
 	if b.set.KV == nil || drawn.limit.local {
 		drawn.pauseDue = false
-		if need > 0 && due {
-			drawn.ledger.Until = drawn.until
-			got, again := drawn.ledger.lease(drawn.grid, b.set.Replica, now, need, urgent)
-			drawn.leaseAt, drawn.askedUrgent = again, urgent
-			drawn.add(got)
+		if need <= 0 || !due {
+			return false
 		}
-		return
+		drawn.ledger.Until = drawn.until
+		got, again := drawn.ledger.lease(drawn.grid, b.set.Replica, now, need, urgent)
+		drawn.leaseAt, drawn.askedUrgent = again, urgent
+		drawn.add(got)
+		return got.Count > 0
 	}
 	if drawn.away && need > 0 && now >= drawn.until {
-		drawn.leaseAlone(b.set.Replica, now, need)
+		came = drawn.leaseAlone(b.set.Replica, now, need)
 	}
 	ask := leaseAsk{need: max(need, 0), urgent: urgent, until: drawn.until, atLeast: drawn.nextAlone}
 	if need < 0 && !drawn.away {
@@ -48,6 +49,7 @@ func (b *Budget) maybeLease(ctx context.Context, drawn *bucket, now int64) {
 	if ask.giveBack || due && (need > 0 || drawn.pauseDue) {
 		b.ask(ctx, drawn, ask)
 	}
+	return came
 }
 
 // ask visits the ledger in a goroutine, one for each bucket at a time.

@@ -43,8 +43,8 @@ func limitsOf(w Workload, users int) []limit {
 	case Reports:
 		return reports
 	case SignInActivity:
+		// There is one of as many for an application in a tenant, which this one keeps too.
 		return append(append([]limit{
-			{name: "sign_in_activity", units: 10, window: time.Minute, byApp: true, byTenant: true},
 			{name: "sign_in_activity_app", units: 10, window: time.Minute, byApp: true},
 		}, reports...), directory...)
 	case IdentityProtection:
