@@ -54,8 +54,13 @@ func (p *probe) judge(d entra.DataTypeInfo, fault *entra.Error) *entra.Error {
 	case fault.Cause == entra.CauseLicenceMissing && p.report.LicencesKnown && licensed && !opaque && !p.claims.Has(permDirectory):
 		// Without it Graph cannot see the licence and says that there is none.
 		return refusal(fault, entra.CausePermissionMissing, []string{permDirectory}, "")
-	case fault.Cause == entra.CauseLicenceMissing:
+	case fault.Cause == entra.CauseLicenceMissing, !opaque && !p.report.LicencesKnown && d.Licence != entra.LicenceFree:
+		// The token has the permission, so that what is missing is the licence.
 		return refusal(fault, entra.CauseLicenceMissing, nil, d.Licence)
+	case !opaque:
+		made := refusal(fault, entra.CausePermissionMissing, d.Permissions, "")
+		made.Detail = "Microsoft Graph refuses it although the token holds a permission for it; consent may be a moment old."
+		return made
 	default:
 		return refusal(fault, entra.CausePermissionMissing, d.Permissions, "")
 	}
