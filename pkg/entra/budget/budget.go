@@ -202,14 +202,18 @@ func (b *Budget) Throttled(r Request, pause time.Duration) {
 		return
 	}
 	b.mu.Lock()
-	narrowest := b.lane(r).buckets[0]
+	defer b.mu.Unlock()
+	l := b.lane(r)
+	if len(l.buckets) == 0 {
+		return
+	}
+	narrowest := l.buckets[0]
 	if until := b.now() + int64(pause); until > narrowest.until {
 		narrowest.until, narrowest.pauseDue = until, true
 		// What was leased is for instants within the pause, most of it.
 		narrowest.leaseAt = 0
 	}
 	b.metrics.throttled.WithLabelValues(narrowest.limit.name).Inc()
-	b.mu.Unlock()
 	b.poke()
 }
 

@@ -96,14 +96,12 @@ type leaseGot struct {
 // there, one write is enough.
 func (b *Budget) lease(ctx context.Context, key string, g grid, ask leaseAsk) (leaseGot, error) {
 	l, revision := ask.ledger, ask.revision
-	fresh := false
 	for range leaseAttempts {
-		if revision == 0 && !fresh {
+		if revision == 0 {
 			var err error
 			if l, revision, err = b.load(ctx, key); err != nil {
 				return leaseGot{}, err
 			}
-			fresh = true
 		}
 		before := l.Until
 		l.Until = max(l.Until, ask.until)
@@ -123,7 +121,7 @@ func (b *Budget) lease(ctx context.Context, key string, g grid, ask leaseAsk) (l
 		}
 		stored, err := b.store(ctx, key, text, revision)
 		if errors.Is(err, ErrConflict) {
-			revision, fresh = 0, false
+			revision = 0
 			continue
 		}
 		if err != nil {

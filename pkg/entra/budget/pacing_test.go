@@ -42,12 +42,12 @@ func (w *window) ask() bool {
 	return true
 }
 
-func start(t *testing.T, ctx context.Context, set budget.Settings) *budget.Budget {
+func start(t *testing.T, set budget.Settings) *budget.Budget {
 	t.Helper()
 	b, err := budget.New(set)
 	require.NoError(t, err)
 	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	wg.Go(func() { _ = b.Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return b
@@ -156,7 +156,7 @@ func TestLimitsAreUsedAndKept(t *testing.T) {
 				counts := make([]int, tc.replicas)
 				var mu sync.Mutex
 				for i := range tc.replicas {
-					b := start(t, t.Context(), budget.Settings{KV: kv, Replica: string(rune('a' + i)), Scale: tc.scale})
+					b := start(t, budget.Settings{KV: kv, Replica: string(rune('a' + i)), Scale: tc.scale})
 					r := budget.Request{Workload: tc.workload, AppID: app, TenantID: tenant}
 					load(ctx, &wg, b, 8, r, func(time.Duration) {
 						server.ask()
@@ -184,10 +184,10 @@ func TestInteractiveGoesFirst(t *testing.T) {
 				server := &window{limit: 5, width: 10 * time.Second}
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
-				busy := start(t, t.Context(), budget.Settings{KV: kv, Replica: "a", Scale: 1})
+				busy := start(t, budget.Settings{KV: kv, Replica: "a", Scale: 1})
 				asker := busy
 				if replicas == 2 {
-					asker = start(t, t.Context(), budget.Settings{KV: kv, Replica: "b", Scale: 1})
+					asker = start(t, budget.Settings{KV: kv, Replica: "b", Scale: 1})
 				}
 				var wg sync.WaitGroup
 				r := budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}
@@ -211,7 +211,7 @@ func TestInteractiveGoesFirst(t *testing.T) {
 
 func TestClassesGoInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, t.Context(), budget.Settings{Scale: 1})
+		b := start(t, budget.Settings{Scale: 1})
 		var mu sync.Mutex
 		var order []budget.Class
 		var wg sync.WaitGroup
@@ -234,7 +234,7 @@ func TestClassesGoInOrder(t *testing.T) {
 
 func TestTenantsShareTheApplicationFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := start(t, t.Context(), budget.Settings{Scale: 1})
+		b := start(t, budget.Settings{Scale: 1})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		server := &window{limit: 122, width: 10 * time.Second}
@@ -264,8 +264,8 @@ func TestAPauseStopsEveryReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := memory()
 		r := budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}
-		one := start(t, t.Context(), budget.Settings{KV: kv, Replica: "a", Scale: 1})
-		two := start(t, t.Context(), budget.Settings{KV: kv, Replica: "b", Scale: 1})
+		one := start(t, budget.Settings{KV: kv, Replica: "a", Scale: 1})
+		two := start(t, budget.Settings{KV: kv, Replica: "b", Scale: 1})
 		require.NoError(t, one.Acquire(t.Context(), r))
 		one.Throttled(r, time.Minute)
 		synctest.Wait()
@@ -287,7 +287,7 @@ func TestSharesStayWhileTheBucketIsAway(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 		defer cancel()
 		for _, name := range []string{"a", "b"} {
-			b := start(t, t.Context(), budget.Settings{KV: kv, Replica: name, Scale: 1})
+			b := start(t, budget.Settings{KV: kv, Replica: name, Scale: 1})
 			load(ctx, &wg, b, 8, budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}, func(time.Duration) { server.ask() })
 		}
 		sleep := func(d time.Duration) { require.NoError(t, clock.Real().Sleep(t.Context(), d)) }
@@ -309,7 +309,7 @@ func TestSharesStayWhileTheBucketIsAway(t *testing.T) {
 func TestLeasesCostNoWriteForEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := memory()
-		b := start(t, t.Context(), budget.Settings{KV: kv, Scale: 100})
+		b := start(t, budget.Settings{KV: kv, Scale: 100})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -330,8 +330,8 @@ func TestACancelledRequestGivesItsUnitBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := memory()
 		r := budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}
-		one := start(t, t.Context(), budget.Settings{KV: kv, Replica: "a", Scale: 1})
-		two := start(t, t.Context(), budget.Settings{KV: kv, Replica: "b", Scale: 1})
+		one := start(t, budget.Settings{KV: kv, Replica: "a", Scale: 1})
+		two := start(t, budget.Settings{KV: kv, Replica: "b", Scale: 1})
 		require.NoError(t, one.Acquire(t.Context(), r))
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -340,6 +340,38 @@ func TestACancelledRequestGivesItsUnitBack(t *testing.T) {
 		require.NoError(t, two.Acquire(t.Context(), r))
 		require.Less(t, time.Since(began), 2200*time.Millisecond)
 	})
+}
+
+func TestAHugeScaleIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, budget.Settings{Scale: 1e9})
+		r := budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}
+		b.Throttled(r, time.Hour)
+		for range 1000 {
+			require.NoError(t, b.Acquire(t.Context(), r))
+		}
+	})
+}
+
+func TestADirectoryGrowsWithItsTenant(t *testing.T) {
+	for users, limit := range map[int]int{0: 3500, 50: 5000, 501: 8000} {
+		synctest.Test(t, func(t *testing.T) {
+			b := start(t, budget.Settings{Scale: 0.1})
+			b.SetTenantUsers(tenant, users)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			n := 0
+			load(ctx, &wg, b, 8, budget.Request{AppID: app, TenantID: tenant, Units: 2}, func(time.Duration) {
+				mu.Lock()
+				n++
+				mu.Unlock()
+			})
+			wg.Wait()
+			require.InEpsilon(t, 6*limit/10/2, n, 0.1)
+		})
+	}
 }
 
 func TestNoScaleIsNoLimit(t *testing.T) {

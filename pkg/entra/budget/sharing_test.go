@@ -34,7 +34,7 @@ func TestReplicasShareARealBucket(t *testing.T) {
 	counts := map[string]int{}
 	r := budget.Request{Workload: budget.Reports, AppID: app, TenantID: tenant}
 	for _, name := range []string{"a", "b"} {
-		b := start(t, t.Context(), budget.Settings{KV: kvOf(), Replica: name, Scale: scale})
+		b := start(t, budget.Settings{KV: kvOf(), Replica: name, Scale: scale})
 		load(ctx, &wg, b, 8, r, func(time.Duration) {
 			graph.ask()
 			mu.Lock()

@@ -52,7 +52,9 @@ var actionRows = []actionRow{
 	{UpdateUserType, "Update user type", [][]string{{userWrite, directWrite}}, entra.LicenceFree, ""},
 	{DeleteGuestUser, "Delete guest user", [][]string{{userWrite, "User.DeleteRestore.All"}}, entra.LicenceFree, adminNote},
 	{
-		LogOutUser, "Log out user", [][]string{{"User.RevokeSessions.All", userWrite, directWrite}}, entra.LicenceFree,
+		LogOutUser, "Log out user",
+		[][]string{{"User.RevokeSessions.All", userWrite, directWrite}},
+		entra.LicenceFree,
 		"Guests stay signed in: their sessions are their home tenant's.",
 	},
 	{ResetMFA, "Reset MFA", [][]string{{"UserAuthenticationMethod.ReadWrite.All"}}, entra.LicenceFree, adminNote},
@@ -62,7 +64,9 @@ var actionRows = []actionRow{
 		entra.LicenceFree, adminNote,
 	},
 	{
-		ConfirmCompromised, "Confirm user compromised", [][]string{{"IdentityRiskyUser.ReadWrite.All"}}, entra.LicenceP2,
+		ConfirmCompromised, "Confirm user compromised",
+		[][]string{{"IdentityRiskyUser.ReadWrite.All"}},
+		entra.LicenceP2,
 		"",
 	},
 }

@@ -8,6 +8,7 @@ package probe
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,11 +117,8 @@ func wanted(ids []entra.DataType) []entra.DataTypeInfo {
 	}
 	var some []entra.DataTypeInfo
 	for _, d := range all {
-		for _, id := range ids {
-			if d.ID == id {
-				some = append(some, d)
-				break
-			}
+		if slices.Contains(ids, d.ID) {
+			some = append(some, d)
 		}
 	}
 	return some

@@ -3,6 +3,7 @@ package probe_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -134,9 +135,7 @@ func expect(not map[entra.DataType]probe.Availability) map[entra.DataType]probe.
 	for _, d := range entra.DataTypes() {
 		want[d.ID] = probe.Available
 	}
-	for id, a := range not {
-		want[id] = a
-	}
+	maps.Copy(want, not)
 	return want
 }
 
