@@ -65,9 +65,9 @@ func TestTwoReplicasUseTheLimit(t *testing.T) {
 	defer halt()
 	var clients []*entra.Client
 	for _, name := range []string{"a", "b"} {
-		js, err := jetstream.New(server.Connect(t, bus.UserOperator).NATS())
+		js, err := jetstream.New(server.Connect(t, bus.UserCollector).NATS())
 		require.NoError(t, err)
-		kv, err := js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: budget.BucketName})
+		kv, err := js.KeyValue(t.Context(), bus.BucketBudgets)
 		require.NoError(t, err)
 		b, err := budget.New(budget.Settings{KV: budget.JetStream(kv), Replica: name, Scale: scale})
 		require.NoError(t, err)

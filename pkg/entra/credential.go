@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 
@@ -42,16 +41,6 @@ type CredentialSpec struct {
 	Federated             Federated
 }
 
-// Federated says where the token of another identity provider comes from. Exactly one field is set.
-type Federated struct {
-	// TokenFile holds the token and is read for each request: others renew it.
-	TokenFile string
-	// ManagedIdentity is "system", or a user-assigned identity's client id.
-	ManagedIdentity string
-	// WorkloadIdentity takes the file that AZURE_FEDERATED_TOKEN_FILE names.
-	WorkloadIdentity bool
-}
-
 // Validate returns the first fault of the spec as an *Error: tenant_malformed, app_not_found (the id is no
 // GUID), credential_missing or certificate_rejected. It sends nothing.
 func (s CredentialSpec) Validate() error {
@@ -77,15 +66,6 @@ func (s CredentialSpec) Validate() error {
 		return newError(CauseCredentialMissing, "The credential's kind must be secret, certificate or federated.")
 	}
 	return nil
-}
-
-func (f Federated) sources() (n int) {
-	for _, set := range []bool{f.TokenFile != "", f.ManagedIdentity != "", f.WorkloadIdentity} {
-		if set {
-			n++
-		}
-	}
-	return n
 }
 
 // certificate reads the certificate chain and its key.
@@ -202,48 +182,6 @@ func (c *credential) build() (azcore.TokenCredential, error) {
 		return nil, newError(CauseCredentialMissing, "The credential cannot be used.")
 	}
 	return made, nil
-}
-
-// assertion returns the source of the other identity provider's token.
-func (f Federated) assertion() (func(context.Context) (string, error), error) {
-	if f.ManagedIdentity != "" {
-		return managedIdentity(f.ManagedIdentity)
-	}
-	path := f.TokenFile
-	if f.WorkloadIdentity {
-		path = os.Getenv("AZURE_FEDERATED_TOKEN_FILE")
-	}
-	if path == "" {
-		return nil, newError(CauseCredentialMissing, "AZURE_FEDERATED_TOKEN_FILE names no file.")
-	}
-	return func(context.Context) (string, error) {
-		token, err := config.ReadSecret(path)
-		if err != nil {
-			return "", newError(CauseCredentialMissing, "The file with the federated token cannot be read, or is empty.")
-		}
-		return token.Reveal(), nil
-	}, nil
-}
-
-// exchangeScope is the audience that Entra wants in a managed identity's token.
-const exchangeScope = "api://AzureADTokenExchange/.default"
-
-func managedIdentity(id string) (func(context.Context) (string, error), error) {
-	options := &azidentity.ManagedIdentityCredentialOptions{}
-	if id != "system" {
-		options.ID = azidentity.ClientID(id)
-	}
-	identity, err := azidentity.NewManagedIdentityCredential(options)
-	if err != nil {
-		return nil, newError(CauseCredentialMissing, "The managed identity cannot be used here.")
-	}
-	return func(ctx context.Context) (string, error) {
-		token, err := identity.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{exchangeScope}})
-		if err != nil {
-			return "", newError(CauseCredentialMissing, "The managed identity gave no token.")
-		}
-		return token.Token, nil
-	}, nil
 }
 
 // validTenant says whether the id may be a tenant's: client credentials know no common.

@@ -19,9 +19,9 @@ import (
 func TestReplicasShareARealBucket(t *testing.T) {
 	server := bustest.New(t)
 	kvOf := func() budget.KV {
-		js, err := jetstream.New(server.Connect(t, bus.UserOperator).NATS())
+		js, err := jetstream.New(server.Connect(t, bus.UserCollector).NATS())
 		require.NoError(t, err)
-		kv, err := js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: budget.BucketName})
+		kv, err := js.KeyValue(t.Context(), bus.BucketBudgets)
 		require.NoError(t, err)
 		return budget.JetStream(kv)
 	}
@@ -51,9 +51,9 @@ func TestReplicasShareARealBucket(t *testing.T) {
 
 func TestConflictsAreToldApart(t *testing.T) {
 	server := bustest.New(t)
-	js, err := jetstream.New(server.Connect(t, bus.UserOperator).NATS())
+	js, err := jetstream.New(server.Connect(t, bus.UserCollector).NATS())
 	require.NoError(t, err)
-	bucket, err := js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: budget.BucketName})
+	bucket, err := js.KeyValue(t.Context(), bus.BucketBudgets)
 	require.NoError(t, err)
 	kv := budget.JetStream(bucket)
 	value, revision, err := kv.Get(t.Context(), "k")
