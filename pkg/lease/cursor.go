@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/entraflow/entraflow/pkg/bus"
 )
 
 // ErrFenced is returned for a write under a lease that a later holder has followed.
@@ -44,7 +46,7 @@ func OpenCursor(ctx context.Context, kv jetstream.KeyValue, key string, l *Lease
 			return c, nil
 		}
 		// An earlier holder may have written in between, but none can do so without end.
-		if !wrongRevision(err) {
+		if !bus.WrongRevision(err) {
 			return nil, fmt.Errorf("opening cursor %s: %w", key, err)
 		}
 	}
@@ -61,7 +63,7 @@ func (c *Cursor) Set(ctx context.Context, value []byte) error {
 		return fmt.Errorf("setting cursor %s: %w", c.key, ErrLost)
 	}
 	err := c.write(ctx, value)
-	if !wrongRevision(err) {
+	if !bus.WrongRevision(err) {
 		return wrapSet(c.key, err)
 	}
 	// Someone has written: we, with the answer lost, or a later holder.

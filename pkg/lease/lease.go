@@ -214,7 +214,7 @@ func (l *Lease) renewOnce(ctx context.Context) error {
 	defer cancel()
 	sent := time.Now()
 	revision, err := l.kv.Update(ctx, l.key, l.value, l.revision)
-	if wrongRevision(err) {
+	if bus.WrongRevision(err) {
 		return l.reread(ctx)
 	}
 	if err != nil {
@@ -244,9 +244,3 @@ func (l *Lease) reread(ctx context.Context) error {
 }
 
 func (l *Lease) lose() { l.losing.Do(func() { close(l.lost) }) }
-
-func wrongRevision(err error) bool {
-	var api *jetstream.APIError
-	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 
 	"github.com/entraflow/entraflow/pkg/app"
@@ -144,7 +143,7 @@ func (s *Streamer) connect(ctx context.Context) (*bus.Conn, error) {
 
 // open makes what the hubs share but for the gate. The caller closes the publisher.
 func (s *Streamer) open(ctx context.Context, conn *bus.Conn) (hub.Settings, *bus.Publisher, error) {
-	checkpoints, err := bucket(ctx, conn.JetStream())
+	checkpoints, err := conn.Bucket(ctx, bus.BucketCheckpoints)
 	if err != nil {
 		return hub.Settings{}, nil, err
 	}
@@ -158,24 +157,6 @@ func (s *Streamer) open(ctx context.Context, conn *bus.Conn) (hub.Settings, *bus
 		Logger: s.set.Logger, Clock: s.set.Clock, Instance: s.cfg.Instance,
 		StepBack: s.set.StepBack, Dial: s.set.Dial,
 	}, publisher, nil
-}
-
-// bucket waits for the bucket of checkpoints: whoever makes the streams may start later.
-func bucket(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, error) {
-	const wait = 250 * time.Millisecond
-	for {
-		kv, err := js.KeyValue(ctx, bus.BucketCheckpoints)
-		if err == nil {
-			return kv, nil
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, fmt.Errorf("opening bucket %s: %w", bus.BucketCheckpoints, err)
-		case <-timer.C:
-		}
-	}
 }
 
 // orDone turns an error into nil if ctx was done: stopping early is no failure.

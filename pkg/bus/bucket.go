@@ -1,0 +1,32 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bucket opens a KV bucket of the topology. It waits for it until ctx is done: whoever makes the buckets may start
+// later.
+func (c *Conn) Bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	for {
+		kv, err := c.js.KeyValue(ctx, name)
+		if err == nil {
+			return kv, nil
+		}
+		pause(ctx, reconnectWait)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("opening bucket %s: %w", name, err)
+		}
+	}
+}
+
+// WrongRevision reports whether a write to a bucket failed because the key has another revision, or is there
+// already.
+func WrongRevision(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
