@@ -174,7 +174,9 @@ type Run struct {
 	// estimated_end_time is when it will end at this rate. Absent: not known.
 	EstimatedEndTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=estimated_end_time,json=estimatedEndTime,proto3" json:"estimated_end_time,omitempty"`
 	// problem is why it failed as a whole. Absent: it did not.
-	Problem       *Problem `protobuf:"bytes,11,opt,name=problem,proto3" json:"problem,omitempty"`
+	Problem *Problem `protobuf:"bytes,11,opt,name=problem,proto3" json:"problem,omitempty"`
+	// since is from when on everything is read again. Absent: only what is missing is read.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +284,13 @@ func (x *Run) GetEstimatedEndTime() *timestamppb.Timestamp {
 func (x *Run) GetProblem() *Problem {
 	if x != nil {
 		return x.Problem
+	}
+	return nil
+}
+
+func (x *Run) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
 	}
 	return nil
 }
@@ -408,7 +417,7 @@ var File_entraflow_control_v1_run_proto protoreflect.FileDescriptor
 
 const file_entraflow_control_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x1eentraflow/control/v1/run.proto\x12\x14entraflow.control.v1\x1a&entraflow/control/v1/integration.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x04\n" +
+	"\x1eentraflow/control/v1/run.proto\x12\x14entraflow.control.v1\x1a&entraflow/control/v1/integration.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x05\n" +
 	"\x03Run\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12:\n" +
 	"\atrigger\x18\x02 \x01(\x0e2 .entraflow.control.v1.RunTriggerR\atrigger\x124\n" +
@@ -425,7 +434,8 @@ const file_entraflow_control_v1_run_proto_rawDesc = "" +
 	"\x0frows_per_second\x18\t \x01(\x01R\rrowsPerSecond\x12H\n" +
 	"\x12estimated_end_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x10estimatedEndTime\x127\n" +
-	"\aproblem\x18\v \x01(\v2\x1d.entraflow.control.v1.ProblemR\aproblem\"\xf4\x02\n" +
+	"\aproblem\x18\v \x01(\v2\x1d.entraflow.control.v1.ProblemR\aproblem\x120\n" +
+	"\x05since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xf4\x02\n" +
 	"\x10DataTypeProgress\x12\x1b\n" +
 	"\tdata_type\x18\x01 \x01(\tR\bdataType\x124\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1e.entraflow.control.v1.RunStateR\x05state\x12\x12\n" +
@@ -486,14 +496,15 @@ var file_entraflow_control_v1_run_proto_depIdxs = []int32{
 	3,  // 6: entraflow.control.v1.Run.data_types:type_name -> entraflow.control.v1.DataTypeProgress
 	4,  // 7: entraflow.control.v1.Run.estimated_end_time:type_name -> google.protobuf.Timestamp
 	5,  // 8: entraflow.control.v1.Run.problem:type_name -> entraflow.control.v1.Problem
-	1,  // 9: entraflow.control.v1.DataTypeProgress.state:type_name -> entraflow.control.v1.RunState
-	6,  // 10: entraflow.control.v1.DataTypeProgress.throttle_wait:type_name -> google.protobuf.Duration
-	5,  // 11: entraflow.control.v1.DataTypeProgress.problem:type_name -> entraflow.control.v1.Problem
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	4,  // 9: entraflow.control.v1.Run.since:type_name -> google.protobuf.Timestamp
+	1,  // 10: entraflow.control.v1.DataTypeProgress.state:type_name -> entraflow.control.v1.RunState
+	6,  // 11: entraflow.control.v1.DataTypeProgress.throttle_wait:type_name -> google.protobuf.Duration
+	5,  // 12: entraflow.control.v1.DataTypeProgress.problem:type_name -> entraflow.control.v1.Problem
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_entraflow_control_v1_run_proto_init() }

@@ -1,0 +1,106 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/entraflow/entraflow/pkg/entra"
+	"github.com/entraflow/entraflow/pkg/runs"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+)
+
+// flushInterval is how often a run's progress is written.
+const flushInterval = time.Second
+
+// execute lets followers work, each by itself, and shows that in the run; nil is no run. With keep a follower that
+// fails ends its part of the run and goes on trying. What ctx ends stays unfinished in the run, for the next session.
+func (c *crew) execute(
+	ctx context.Context, run *controlv1.Run, revision uint64, followers []*follower,
+	work func(context.Context, *follower) error, keep bool,
+) {
+	ids := make([]entra.DataType, len(followers))
+	for i, f := range followers {
+		ids[i] = f.info.ID
+	}
+	if run == nil {
+		run = &controlv1.Run{}
+	}
+	p := newProgress(run, ids, c.w.set.Clock.Now())
+	if len(followers) == 0 {
+		p.fail(&controlv1.Problem{
+			Cause: "nothing_to_collect", Detail: "None of the data types asked for can be collected.",
+			Remedy: "Test the connection: its report says what each data type lacks.",
+		})
+	}
+	var tasks sync.WaitGroup
+	for _, f := range followers {
+		tasks.Go(func() { c.take(ctx, p, f, work, keep) })
+	}
+	if run.GetName() != "" {
+		c.show(ctx, p, revision)
+	}
+	tasks.Wait()
+}
+
+// take lets a follower do its part.
+func (c *crew) take(ctx context.Context, p *progress, f *follower, work func(context.Context, *follower) error, keep bool) {
+	detach := f.attach(p)
+	err := work(ctx, f)
+	detach()
+	if ctx.Err() != nil {
+		return
+	}
+	retry := f.note(err, 0)
+	if err == nil {
+		p.end(f.info.ID, nil)
+		return
+	}
+	p.end(f.info.ID, problemOf(err))
+	c.w.set.Logger.Warn("collecting a data type failed", slog.String("integration", c.w.id),
+		slog.String("data_type", string(f.info.ID)), slog.String("cause", causeOf(err)), slog.Any("err", err))
+	for keep && err != nil && ctx.Err() == nil {
+		if c.w.set.Clock.Sleep(ctx, retry) != nil {
+			return
+		}
+		if err = work(ctx, f); ctx.Err() == nil {
+			retry = f.note(err, retry)
+		}
+	}
+}
+
+// show writes the run as it grows, until it has ended or ctx is done.
+func (c *crew) show(ctx context.Context, p *progress, revision uint64) {
+	for {
+		run, changed, ended := p.take(c.w.set.Clock.Now())
+		if changed {
+			next, err := c.w.set.Runs.Update(ctx, run, revision)
+			switch {
+			case errors.Is(err, runs.ErrTaken):
+				c.w.set.Logger.Warn("a run was taken over", slog.String("run", run.GetName()))
+				return
+			case err != nil && ctx.Err() == nil:
+				c.w.set.Logger.Warn("writing run failed", slog.String("run", run.GetName()), slog.Any("err", err))
+				p.touch()
+				ended = false
+			case err == nil:
+				revision = next
+			}
+		}
+		if ended {
+			if err := c.w.set.Runs.Prune(ctx, c.w.id); err != nil && ctx.Err() == nil {
+				c.w.set.Logger.Warn("pruning runs failed", slog.String("integration", c.w.id), slog.Any("err", err))
+			}
+			return
+		}
+		timer := time.NewTimer(flushInterval) // people watch in real time
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
