@@ -29,6 +29,9 @@ type Config struct {
 	V1Fallback bool `yaml:"v1_fallback"`
 }
 
+// maxWindows bounds Config.Windows.
+const maxWindows = 64
+
 // DefaultConfig follows graph.md §2.1: records come minutes late as a rule and hours at times.
 func DefaultConfig() Config {
 	const day = 24 * time.Hour
@@ -41,9 +44,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names every fault by its key.
-func (c Config) Validate() error {
-	var p config.Problems
+// Check names every fault by its key.
+func (c Config) Check(p *config.Problems) {
 	p.Check(c.History > 0, "history", "must be positive")
 	p.Check(c.TailInterval > 0, "tail_interval", "must be positive")
 	p.Check(c.TailOverlap >= 0, "tail_overlap", "must not be negative")
@@ -52,6 +54,5 @@ func (c Config) Validate() error {
 	p.Check(c.ReconcileSpan > 0, "reconcile_span", "must be positive")
 	p.Check(c.ReconcileInterval > 0, "reconcile_interval", "must be positive")
 	p.Check(c.ProbeInterval > 0, "probe_interval", "must be positive")
-	p.Check(c.Windows > 0 && c.Windows <= 64, "windows", "must be 1 to 64")
-	return p.Err()
+	p.Check(c.Windows > 0 && c.Windows <= maxWindows, "windows", "must be 1 to %d", maxWindows)
 }

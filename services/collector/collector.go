@@ -1,0 +1,221 @@
+// Package collector reads the logs of Entra tenants through Microsoft Graph: 30 days back at first, then only
+// what is new.
+//
+// It reads the buckets integrations and budgets and the stream COMMANDS, and writes EVENTS, DEAD and the buckets
+// checkpoints, runs, budgets, leases and blobs. It answers whether a connection works, because it alone holds the
+// credentials. One replica collects a tenant at a time, under a lease. It never saves a window as read before
+// everything in it is stored in a stream, and sends nothing to Graph beyond the documented limits.
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/entra/budget"
+	"github.com/entraflow/entraflow/pkg/integrations"
+	"github.com/entraflow/entraflow/pkg/lifecycle"
+	"github.com/entraflow/entraflow/pkg/runs"
+	"github.com/entraflow/entraflow/pkg/seal"
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
+	"github.com/entraflow/entraflow/services/collector/internal/tenant"
+)
+
+// Settings is what the program sets.
+type Settings struct {
+	app.Settings
+	// InProcess, if set, connects to an embedded NATS server without a socket.
+	InProcess nats.InProcessConnProvider
+}
+
+// Collector is a lifecycle.Service.
+type Collector struct {
+	cfg     Config
+	set     Settings
+	metrics *tenant.Metrics
+	ready   chan struct{}
+}
+
+// New checks the config and builds a collector. It opens nothing.
+func New(cfg Config, set Settings) (*Collector, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if set.Logger == nil {
+		set.Logger = slog.New(slog.DiscardHandler)
+	}
+	metrics, err := tenant.NewMetrics(set.Registry)
+	if err != nil {
+		return nil, err
+	}
+	return &Collector{cfg: cfg, set: set, metrics: metrics, ready: make(chan struct{})}, nil
+}
+
+// Name is the service's name.
+func (c *Collector) Name() string { return "collector" }
+
+// Ready is closed once the collector answers questions and knows the integrations there are.
+func (c *Collector) Ready() <-chan struct{} { return c.ready }
+
+// Run collects until ctx is done. Then it takes no more windows, waits for the PubAcks of what it has published and gives
+// its tenants up; a window that is not done by then is read again. It returns an error if NATS refuses the user or
+// the key of the credentials cannot be had. Tenants that cannot be read end nothing.
+func (c *Collector) Run(ctx context.Context) error {
+	lasting, cancel := lifecycle.Draining(ctx)
+	defer cancel()
+	sealer, err := seal.Open(ctx, c.cfg.Seal)
+	if err != nil {
+		return err
+	}
+	defer sealer.Close() //nolint:errcheck // nothing is left to send
+	conn, err := bus.Connect(ctx, c.cfg.NATS, bus.Settings{
+		Service: c.Name(), InProcess: c.set.InProcess,
+		Logger: c.set.Logger, Registerer: c.set.Registry, Clock: c.set.Clock,
+	})
+	if err != nil {
+		return orDone(ctx, err)
+	}
+	defer conn.Close()
+	publisher, err := bus.NewPublisher(conn)
+	if err != nil {
+		return orDone(ctx, err)
+	}
+	defer publisher.Close(lasting) //nolint:errcheck // what has no PubAck is read again
+	parts, err := c.open(ctx, conn, publisher, sealer)
+	if err != nil {
+		return orDone(ctx, err)
+	}
+	return c.serve(ctx, conn, parts)
+}
+
+// parts is what Run opens.
+type parts struct {
+	tenants tenant.Settings
+	gate    *bus.Gate
+	budget  *budget.Budget
+	sealer  *seal.Sealer
+}
+
+func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Publisher, sealer *seal.Sealer) (parts, error) {
+	gate, err := bus.NewGate(conn, c.cfg.Gate, eventv1.EventStream, eventv1.DeadLetterStream)
+	if err != nil {
+		return parts{}, err
+	}
+	checkpoints, err := conn.Bucket(ctx, bus.BucketCheckpoints)
+	if err != nil {
+		return parts{}, err
+	}
+	budgets, err := conn.Bucket(ctx, bus.BucketBudgets)
+	if err != nil {
+		return parts{}, err
+	}
+	kept, err := integrations.Open(ctx, conn, sealer)
+	if err != nil {
+		return parts{}, err
+	}
+	shown, err := runs.Open(ctx, conn)
+	if err != nil {
+		return parts{}, err
+	}
+	limits, err := budget.New(budget.Settings{
+		KV: budget.JetStream(budgets), Replica: c.instance(), Service: c.Name(), Scale: c.cfg.BudgetScale,
+		Clock: c.set.Clock, Registerer: c.set.Registry,
+	})
+	if err != nil {
+		return parts{}, err
+	}
+	return parts{
+		gate: gate, budget: limits, sealer: sealer,
+		tenants: tenant.Settings{
+			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate,
+			Checkpoints: checkpoints, Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.cfg.endpoints,
+			Slots: tenant.NewSlots(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
+			Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics, Registerer: c.set.Registry,
+		},
+	}, nil
+}
+
+// serve runs everything until ctx is done or a part fails.
+func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
+	commands, err := bus.NewConsumer(conn, bus.DefaultConsumerConfig(), bus.ConsumerSettings{Stream: statev1.CommandStream, Durable: c.Name()})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var tasks sync.WaitGroup
+	run := func(what string, work func(context.Context) error) {
+		tasks.Go(func() {
+			if err := work(ctx); err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	// Leases are given back only when every window has ended, so the budget outlives its users.
+	run("keeping to limits", p.budget.Run)
+	run("watching streams", p.gate.Run)
+	run("taking commands", func(ctx context.Context) error { return commands.Run(ctx, commandHandler(p.tenants.Runs)) })
+	run("answering", func(ctx context.Context) error {
+		return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{p.sealer, p.tenants}.test)
+	})
+	shift := newShift(conn, c.cfg, c.instance(), p.tenants)
+	var known sync.Once
+	run("watching integrations", func(ctx context.Context) error {
+		return p.tenants.Integrations.Watch(ctx, func(change integrations.Change) {
+			if change == (integrations.Change{}) {
+				known.Do(func() { close(c.ready) })
+				return
+			}
+			shift.apply(ctx, change)
+		})
+	})
+	<-ctx.Done()
+	tasks.Wait()
+	shift.wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// instance names this process among its replicas.
+func (c *Collector) instance() string {
+	if c.cfg.Instance != "" {
+		return c.cfg.Instance
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "collector"
+	}
+	return host + "-" + strconv.Itoa(os.Getpid())
+}
+
+// orDone turns an error into nil if ctx was done: stopping early is no failure.
+func orDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Program is the command line program.
+func Program() app.Service[Config] {
+	return app.Service[Config]{
+		Name:    "collector",
+		Short:   "read the logs of Entra tenants through Microsoft Graph",
+		Long:    "Reads sign-ins, audits and risk of every configured tenant and publishes them as events over NATS JetStream.",
+		Default: DefaultConfig,
+		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
+			return New(c, Settings{Settings: set})
+		},
+	}
+}

@@ -1,0 +1,45 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/runs"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
+)
+
+// VerbCollect asks for a run.
+const VerbCollect = "collect"
+
+// commandHandler writes what is wanted into the bucket runs and does nothing else: the replica that has the tenant's
+// lease sees it there. The same command twice asks once.
+func commandHandler(store *runs.Store) func(context.Context, *bus.Delivery) error {
+	return func(ctx context.Context, d *bus.Delivery) error {
+		command := &statev1.Command{}
+		if err := d.Decode(command); err != nil {
+			return err
+		}
+		if command.GetTarget() != bus.UserCollector || command.GetVerb() != VerbCollect {
+			return bus.Permanent("command_unknown", fmt.Errorf("command %s for %s is unknown", command.GetVerb(), command.GetTarget()))
+		}
+		run := &controlv1.Run{
+			Name: runs.Name(command.GetIntegration(), command.GetId()), Trigger: controlv1.RunTrigger_RUN_TRIGGER_ON_DEMAND,
+			State: controlv1.RunState_RUN_STATE_PENDING, CreateTime: command.GetCreateTime(), UpdateTime: command.GetCreateTime(),
+			Since: command.GetSince(),
+		}
+		for _, id := range command.GetDataTypes() {
+			run.DataTypes = append(run.DataTypes, &controlv1.DataTypeProgress{
+				DataType: id, State: controlv1.RunState_RUN_STATE_PENDING, ThrottleWait: durationpb.New(0),
+			})
+		}
+		if _, err := store.Create(ctx, run); err != nil && !errors.Is(err, runs.ErrExists) {
+			return err
+		}
+		return nil
+	}
+}

@@ -1,0 +1,316 @@
+// Package connect answers the methods of IntegrationService: it keeps integrations with their credentials sealed, has
+// connections tested by the collector, and shows how collecting goes.
+//
+// It writes the bucket integrations and the stream COMMANDS and reads the bucket runs. It never opens a
+// credential, and none comes out of it.
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/clock"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/integrations"
+	"github.com/entraflow/entraflow/pkg/runs"
+	"github.com/entraflow/entraflow/pkg/seal"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
+)
+
+const (
+	// testTimeout bounds a test of a connection; the collector's own bound is 30 s.
+	testTimeout = 40 * time.Second
+	// storeTimeout bounds what else a method does.
+	storeTimeout = 10 * time.Second
+	// testPurpose is what the credential of a test is sealed for.
+	testPurpose = "test_connection"
+	// maxIntegrations bounds what is kept.
+	maxIntegrations = 1000
+)
+
+// Asker asks the collector a question of the topology; bus.Ask does.
+type Asker func(ctx context.Context, question, answer proto.Message) error
+
+// Settings are what the gateway gives.
+type Settings struct {
+	Integrations *integrations.Store
+	Runs         *runs.Store
+	Sealer       *seal.Sealer
+	Publisher    *bus.Publisher
+	Ask          Asker
+	Clock        clock.Clock
+	Logger       *slog.Logger
+	// Stop ends WatchRun when the gateway stops.
+	Stop <-chan struct{}
+}
+
+// Server is an IntegrationServiceServer. It is safe for concurrent use.
+type Server struct {
+	controlv1.UnimplementedIntegrationServiceServer
+	set Settings
+}
+
+// NewServer returns the methods.
+func NewServer(set Settings) *Server { return &Server{set: set} }
+
+// CreateIntegration implements the method.
+func (s *Server) CreateIntegration(
+	ctx context.Context, req *controlv1.CreateIntegrationRequest,
+) (*controlv1.CreateIntegrationResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	made := proto.CloneOf(req.GetIntegration())
+	if err := checkKind(made, req.GetCredential()); err != nil {
+		return nil, err
+	}
+	if err := mayChange(ctx, made); err != nil {
+		return nil, err
+	}
+	normalize(made)
+	all, err := s.set.Integrations.List(ctx)
+	if err != nil {
+		return nil, shown(err)
+	}
+	if len(all) >= maxIntegrations {
+		return nil, errTooMany
+	}
+	for _, other := range all {
+		if tenant := made.GetEntra().GetTenantId(); tenant != "" && other.TenantID() == tenant {
+			return nil, errTenantTaken
+		}
+	}
+	now := timestamppb.New(s.set.Clock.Now())
+	made.CreateTime, made.UpdateTime = now, now
+	made.Credential = describe(req.GetCredential(), s.set.Clock.Now())
+	record, err := s.set.Integrations.Create(ctx, req.GetIntegrationId(), made, req.GetCredential())
+	if err != nil {
+		return nil, shown(err)
+	}
+	s.set.Logger.Info("integration created", slog.String("integration", record.ID))
+	return &controlv1.CreateIntegrationResponse{Integration: record.Integration}, nil
+}
+
+// GetIntegration implements the method.
+func (s *Server) GetIntegration(
+	ctx context.Context, req *controlv1.GetIntegrationRequest,
+) (*controlv1.GetIntegrationResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	full, err := s.full(ctx, record)
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.GetIntegrationResponse{Integration: full}, nil
+}
+
+// ListIntegrations implements the method.
+func (s *Server) ListIntegrations(
+	ctx context.Context, req *controlv1.ListIntegrationsRequest,
+) (*controlv1.ListIntegrationsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	all, err := s.set.Integrations.List(ctx)
+	if err != nil {
+		return nil, shown(err)
+	}
+	answer := &controlv1.ListIntegrationsResponse{}
+	size := orDefault(int(req.GetPageSize()), 100)
+	for _, record := range all {
+		if record.ID <= req.GetPageToken() || !maySee(ctx, record.Integration) {
+			continue
+		}
+		if len(answer.GetIntegrations()) == size {
+			id, _ := integrations.ID(answer.GetIntegrations()[size-1].GetName())
+			answer.NextPageToken = id
+			break
+		}
+		full, err := s.full(ctx, record)
+		if err != nil {
+			return nil, err
+		}
+		answer.Integrations = append(answer.Integrations, full)
+	}
+	return answer, nil
+}
+
+// UpdateIntegration implements the method.
+func (s *Server) UpdateIntegration(
+	ctx context.Context, req *controlv1.UpdateIntegrationRequest,
+) (*controlv1.UpdateIntegrationResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := s.find(ctx, req.GetIntegration().GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := mayChange(ctx, record.Integration); err != nil {
+		return nil, err
+	}
+	if etag := req.GetIntegration().GetEtag(); etag != "" && etag != record.Integration.GetEtag() {
+		return nil, errConflict
+	}
+	next, err := masked(record.Integration, req.GetIntegration(), req.GetUpdateMask().GetPaths())
+	if err != nil {
+		return nil, err
+	}
+	normalize(next)
+	next.UpdateTime = timestamppb.New(s.set.Clock.Now())
+	changed, err := s.set.Integrations.Update(ctx, record, next, nil)
+	if err != nil {
+		return nil, shown(err)
+	}
+	full, err := s.full(ctx, changed)
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.UpdateIntegrationResponse{Integration: full}, nil
+}
+
+// DeleteIntegration implements the method.
+func (s *Server) DeleteIntegration(
+	ctx context.Context, req *controlv1.DeleteIntegrationRequest,
+) (*controlv1.DeleteIntegrationResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := mayChange(ctx, record.Integration); err != nil {
+		return nil, err
+	}
+	if req.GetEtag() != "" && req.GetEtag() != record.Integration.GetEtag() {
+		return nil, errConflict
+	}
+	if err := s.set.Integrations.Delete(ctx, record); err != nil {
+		return nil, shown(err)
+	}
+	s.set.Logger.Info("integration deleted", slog.String("integration", record.ID))
+	return &controlv1.DeleteIntegrationResponse{}, nil
+}
+
+// CollectNow implements the method.
+func (s *Server) CollectNow(ctx context.Context, req *controlv1.CollectNowRequest) (*controlv1.CollectNowResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	record, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if record.Integration.GetEntra() == nil {
+		return nil, errNoRuns
+	}
+	if record.Integration.GetDisabled() {
+		return nil, errDisabled
+	}
+	id := req.GetRequestId()
+	if id == "" {
+		id = newID()
+	}
+	now := timestamppb.New(s.set.Clock.Now())
+	command := &statev1.Command{
+		Id: id, Target: bus.UserCollector, Verb: "collect", TenantId: record.TenantID(), Integration: record.ID,
+		CreateTime: now, DataTypes: req.GetDataTypes(), Since: req.GetSince(),
+	}
+	if _, err := s.set.Publisher.Publish(ctx, command, bus.PublishOptions{MessageID: record.ID + "/" + id}); err != nil {
+		return nil, shown(err)
+	}
+	return &controlv1.CollectNowResponse{Run: &controlv1.Run{
+		Name: runs.Name(record.ID, id), Trigger: controlv1.RunTrigger_RUN_TRIGGER_ON_DEMAND,
+		State: controlv1.RunState_RUN_STATE_PENDING, CreateTime: now, UpdateTime: now, Since: req.GetSince(),
+	}}, nil
+}
+
+// find returns an integration that the caller may see.
+func (s *Server) find(ctx context.Context, name string) (integrations.Record, error) {
+	id, ok := integrations.ID(name)
+	if !ok {
+		return integrations.Record{}, failure.NewInvalid("name", "must be integrations/{id}")
+	}
+	record, err := s.set.Integrations.Get(ctx, id)
+	if err != nil {
+		return integrations.Record{}, shown(err)
+	}
+	if !maySee(ctx, record.Integration) {
+		return integrations.Record{}, errNotFound
+	}
+	return record, nil
+}
+
+// full adds how collecting goes.
+func (s *Server) full(ctx context.Context, record integrations.Record) (*controlv1.Integration, error) {
+	status, err := s.set.Runs.Status(ctx, record.ID)
+	if err != nil {
+		return nil, shown(err)
+	}
+	record.Integration.Status = status
+	return record.Integration, nil
+}
+
+// maySee reports whether the caller may see every tenant of an integration.
+func maySee(ctx context.Context, i *controlv1.Integration) bool {
+	identity, ok := grpcserver.Caller(ctx)
+	if !ok {
+		return false
+	}
+	if identity.AllTenants {
+		return true
+	}
+	tenants := i.GetEventHub().GetTenantIds()
+	if i.GetEntra() != nil {
+		tenants = []string{i.GetEntra().GetTenantId()}
+	}
+	for _, tenant := range tenants {
+		if !identity.MaySee(strings.ToLower(tenant)) {
+			return false
+		}
+	}
+	return len(tenants) > 0
+}
+
+func mayChange(ctx context.Context, i *controlv1.Integration) error {
+	if !maySee(ctx, i) {
+		return errForbidden
+	}
+	return nil
+}
+
+func orDefault(value, fallback int) int {
+	if value == 0 {
+		return fallback
+	}
+	return value
+}
+
+// shown turns an error of the stores into what the client may read.
+func shown(err error) error {
+	switch {
+	case errors.Is(err, integrations.ErrNotFound):
+		return errNotFound.Because(err)
+	case errors.Is(err, integrations.ErrExists):
+		return errExists.Because(err)
+	case errors.Is(err, integrations.ErrConflict):
+		return errConflict.Because(err)
+	case errors.Is(err, runs.ErrNotFound):
+		return errNoRun.Because(err)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, seal.ErrKeyUnavailable):
+		return errKey.Because(err)
+	default:
+		return errAway.Because(err)
+	}
+}

@@ -1,0 +1,40 @@
+package connect
+
+import (
+	"google.golang.org/grpc/codes"
+
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+)
+
+var (
+	errNotFound = grpcserver.NewError(codes.NotFound, "INTEGRATION_NOT_FOUND",
+		"there is no such integration", "list them to see which there are")
+	errExists = grpcserver.NewError(codes.AlreadyExists, "INTEGRATION_EXISTS",
+		"an integration of this id exists already", "choose another id, or edit the one there is")
+	errTenantTaken = grpcserver.NewError(codes.AlreadyExists, "TENANT_TAKEN",
+		"another integration reads this tenant already", "edit that one; a tenant has one Graph integration")
+	errTooMany = grpcserver.NewError(codes.ResourceExhausted, "TOO_MANY_INTEGRATIONS",
+		"there are as many integrations as Entraflow keeps", "delete one that is not needed any more")
+	errConflict = grpcserver.NewError(codes.Aborted, "INTEGRATION_CHANGED",
+		"the integration was changed meanwhile", "read it again and repeat the change")
+	errForbidden = grpcserver.NewError(codes.PermissionDenied, "TENANT_FORBIDDEN",
+		"the token does not open this tenant", "use a token that does")
+	errDisabled = grpcserver.NewError(codes.FailedPrecondition, "INTEGRATION_DISABLED",
+		"the integration is disabled", "enable it first")
+	errNoRuns = grpcserver.NewError(codes.FailedPrecondition, "NOTHING_TO_COLLECT",
+		"an Event Hub is read all the time and has no runs", "see its status")
+	errNoRun = grpcserver.NewError(codes.NotFound, "RUN_NOT_FOUND",
+		"there is no such run", "list the integration's runs; old ones are forgotten")
+	errNoTester = grpcserver.NewError(codes.Unavailable, "COLLECTOR_UNAVAILABLE",
+		"no collector answers, and only it can test a connection", "start a collector, or try again in some seconds")
+	errHubTest = grpcserver.NewError(codes.Unimplemented, "HUB_TEST_UNAVAILABLE",
+		"connections to Event Hubs cannot be tested yet", "the streamer's log says how reading the hub goes")
+	errAway = grpcserver.NewError(codes.Unavailable, "BUS_UNAVAILABLE",
+		"NATS cannot be reached", "try again in some seconds; the gateway's log has the cause")
+	errKey = grpcserver.NewError(codes.Unavailable, "KEY_UNAVAILABLE",
+		"the key that seals credentials cannot be had", "look at the key service that seal.key_url names")
+	errOtherKey = grpcserver.NewError(codes.FailedPrecondition, "KEYS_DIFFER",
+		"the collector cannot open what the gateway sealed", "give both the same seal.key_file or seal.key_url")
+	errStopping = grpcserver.NewError(codes.Unavailable, "STOPPING",
+		"the gateway stops", "connect again")
+)

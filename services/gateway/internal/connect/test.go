@@ -1,0 +1,116 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/integrations"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
+)
+
+// TestConnection implements the method.
+func (s *Server) TestConnection(
+	ctx context.Context, req *controlv1.TestConnectionRequest,
+) (*controlv1.TestConnectionResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	i, sealed, purpose := req.GetIntegration(), []byte(nil), ""
+	if req.GetName() != "" {
+		record, err := s.find(ctx, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		i, sealed, purpose = record.Integration, record.Sealed, integrations.Name(record.ID)
+	}
+	switch {
+	case i == nil:
+		return nil, failure.NewInvalid("name", "must be given, or integration and credential")
+	case req.GetCredential() != nil:
+		if err := checkKind(i, req.GetCredential()); err != nil {
+			return nil, err
+		}
+		var err error
+		purpose = testPurpose
+		if sealed, err = integrations.SealCredential(ctx, s.set.Sealer, req.GetCredential(), purpose); err != nil {
+			return nil, shown(err)
+		}
+	case sealed == nil:
+		return nil, failure.NewInvalid("credential", "must be given for an integration that is not saved")
+	}
+	if err := mayChange(ctx, i); err != nil {
+		return nil, err
+	}
+	report, err := s.test(ctx, i, sealed, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return &controlv1.TestConnectionResponse{Report: report}, nil
+}
+
+// ResetCredentials implements the method.
+func (s *Server) ResetCredentials(
+	ctx context.Context, req *controlv1.ResetCredentialsRequest,
+) (*controlv1.ResetCredentialsResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, testTimeout)
+	defer cancel()
+	record, err := s.find(ctx, req.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := mayChange(ctx, record.Integration); err != nil {
+		return nil, err
+	}
+	if err := checkKind(record.Integration, req.GetCredential()); err != nil {
+		return nil, err
+	}
+	sealed, err := integrations.SealCredential(ctx, s.set.Sealer, req.GetCredential(), testPurpose)
+	if err != nil {
+		return nil, shown(err)
+	}
+	report, err := s.test(ctx, record.Integration, sealed, testPurpose)
+	if err != nil {
+		return nil, err
+	}
+	answer := &controlv1.ResetCredentialsResponse{Integration: record.Integration, Report: report}
+	if !report.GetConnected() {
+		return answer, nil // the old one stays
+	}
+	record.Integration.Credential = describe(req.GetCredential(), s.set.Clock.Now())
+	record.Integration.UpdateTime = timestamppb.New(s.set.Clock.Now())
+	changed, err := s.set.Integrations.Update(ctx, record, record.Integration, req.GetCredential())
+	if err != nil {
+		return nil, shown(err)
+	}
+	answer.Integration, answer.Replaced = changed.Integration, true
+	s.set.Logger.Info("credentials reset", slog.String("integration", record.ID))
+	return answer, nil
+}
+
+// test asks the collector.
+func (s *Server) test(ctx context.Context, i *controlv1.Integration, sealed []byte, purpose string) (*controlv1.ConnectionReport, error) {
+	if i.GetEventHub() != nil {
+		return nil, errHubTest
+	}
+	answer := &statev1.TestResponse{}
+	err := s.set.Ask(ctx, &statev1.TestRequest{Integration: i, SealedCredential: sealed, Context: purpose}, answer)
+	switch {
+	case errors.Is(err, bus.ErrNobodyAnswers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, bus.ErrAnswerFailed):
+		return nil, errNoTester.Because(err)
+	case err != nil:
+		return nil, shown(err)
+	}
+	switch answer.GetFault() {
+	case "":
+		return answer.GetReport(), nil
+	case "sealed_with_another_key":
+		return nil, errOtherKey
+	default:
+		return nil, errKey
+	}
+}
