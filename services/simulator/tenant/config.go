@@ -1,7 +1,6 @@
 package tenant
 
 import (
-	"fmt"
 	"regexp"
 	"time"
 
@@ -35,6 +34,9 @@ const (
 type Config struct {
 	// ID is the directory id, a GUID in lower case. Derived from Seed if empty.
 	ID string `yaml:"id"`
+	// ClientID is the application id of the integration's own application, a GUID in lower case.
+	// Derived from Seed if empty.
+	ClientID string `yaml:"client_id"`
 	// Seed chooses the tenant.
 	Seed uint64 `yaml:"seed"`
 	// Users is how many users there are, members and guests together: 1 to 10,000,000, and 100
@@ -104,16 +106,18 @@ var guidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Check(c.ID == "" || guidForm.MatchString(c.ID), "id", "must be a GUID in lower case")
+	p.Check(c.ClientID == "" || guidForm.MatchString(c.ClientID), "client_id", "must be a GUID in lower case")
 	p.Check(c.Users >= 1 && c.Users <= maxUsers, "users", "must be between 1 and 10000000")
 	p.Check(!c.Incidents || c.Users >= minUsersForIncidents, "users", "must be at least 100 with incidents")
 	p.Check(c.Days >= 1 && c.Days <= maxDays, "days", "must be between 1 and 3650")
-	p.Check(!c.End.IsZero(), "end", "must be set")
+	const firstYear, lastYear = 2000, 2200
+	p.Check(c.End.Year() >= firstYear && c.End.Year() <= lastYear, "end", "must be set, between 2000 and 2200")
 	p.Check(c.Licence == Free || c.Licence == P1 || c.Licence == P2, "licence", "must be free, p1 or p2")
 	p.Check(c.Scale >= 0, "scale", "must not be negative")
 	p.Under("rates", c.Rates.validate())
 	p.Under("late", c.Late.validate())
 	for name := range c.Counts {
-		p.Check(logIndex(name) >= 0, "counts", fmt.Sprintf("has no log %q", name))
+		p.Check(logIndex(name) >= 0, "counts", "has no log %q", name)
 	}
 	if p.Err() == nil {
 		c.checkDensity(&p)
@@ -141,7 +145,7 @@ func (l Late) validate() error {
 func (c Config) checkDensity(p *config.Problems) {
 	for i, name := range Logs() {
 		perSecond := float64(c.total(i)) / (float64(c.Days) * 86400)
-		p.Check(perSecond <= maxPerSecond, "rates", fmt.Sprintf("give more than %d records of %s a second", maxPerSecond, name))
+		p.Check(perSecond <= maxPerSecond, "rates", "give more than %d records of %s a second", maxPerSecond, name)
 	}
 }
 

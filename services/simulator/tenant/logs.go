@@ -45,8 +45,9 @@ func logIndex(name string) int { return slices.Index(logNames(), name) }
 
 // Record is one object of a log as Graph beta returns it.
 type Record struct {
-	// ID is the object's id: a GUID, unique within the tenant over all logs, but for risky users,
-	// where it is the user's.
+	// ID is the object's id, unique within the tenant over all logs: a GUID for sign-ins and
+	// provisioning, "Directory_<GUID>_…" for audits, 64 hexadecimal digits for risk detections, and the
+	// user's id for risky users.
 	ID string
 	// At is the value of the log's cursor property, to 100 ns: createdDateTime, activityDateTime,
 	// detectedDateTime of risk detections, riskLastUpdatedDateTime.
@@ -60,7 +61,8 @@ type Query struct {
 	// From and To bound the cursor property, both inclusive. Zero is open.
 	From, To time.Time
 	// At is when the query is made: what is visible, and which form changed records have.
-	// Records with a time after At are never visible. Zero means To.
+	// Records with a time after At are never visible. Zero means To, and without To the end of the
+	// history.
 	At time.Time
 	// Hide is what the reader may not see.
 	Hide Hide

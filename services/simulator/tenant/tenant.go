@@ -9,13 +9,20 @@ package tenant
 
 import (
 	"fmt"
-	"iter"
 	"time"
 )
 
 // Tenant is a simulated tenant. All methods are safe for concurrent use.
 type Tenant struct {
-	cfg Config
+	cfg        Config
+	ids        sealer
+	start, end ticks
+	population population
+	series     [logCount]series
+	// round is how many risky users there are before the first is updated again.
+	round     uint64
+	incidents []Incident
+	cache     slotCache
 }
 
 // New returns the tenant of cfg. Its error is cfg.Validate's.
@@ -23,40 +30,34 @@ func New(cfg Config) (*Tenant, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("checking tenant config: %w", err)
 	}
-	return &Tenant{cfg: cfg}, nil
+	cfg.End = cfg.End.UTC().Truncate(time.Second)
+	t := &Tenant{cfg: cfg, ids: newSealer(cfg.Seed), cache: slotCache{heads: map[slotKey][]head{}}}
+	if cfg.ID == "" {
+		t.cfg.ID = t.ids.seal(classTenant, 0, 0).String()
+	}
+	if cfg.ClientID == "" {
+		t.cfg.ClientID = t.ids.seal(classApp, 0, 0).String()
+	}
+	t.start, t.end = ticksOf(t.Start()), ticksOf(cfg.End)
+	t.population = newPopulation(&t.cfg)
+	for i := range t.series {
+		t.series[i] = newSeries(i, t.Start().Unix(), cfg.End.Unix(), cfg.total(i))
+	}
+	t.round = t.riskyRound(t.series[logRiskyUser].flow.total)
+	if cfg.Incidents {
+		t.weaveIncidents()
+	}
+	return t, nil
 }
 
 // ID returns the directory id.
 func (t *Tenant) ID() string { return t.cfg.ID }
 
-// Config returns the tenant's Config with ID set.
+// Config returns the tenant's Config with all derived values set.
 func (t *Tenant) Config() Config { return t.cfg }
 
-// Start returns when the history begins: End - Days.
-func (t *Tenant) Start() time.Time { return t.cfg.End.AddDate(0, 0, -t.cfg.Days) }
-
-// Page returns up to limit records of a log that q chooses, newest first, behind position after,
-// and the position to go on from. done says that nothing is left. It takes time and memory for
-// limit records and one slot, wherever after is. Without such a log nothing is left. A page that is
-// not done may be empty only if limit is 0.
-func (t *Tenant) Page(log string, q Query, after Position, limit int) (records []Record, next Position, done bool) {
-	return nil, after, true
-}
-
-// Lookup returns the record of a log with this id as it is visible at q.At, whatever its time.
-// It takes the time of one slot. For risky users the id is the user's.
-func (t *Tenant) Lookup(log, id string, q Query) (Record, bool) { return Record{}, false }
-
-// Truth counts the distinct ids of each log that q chooses, without making JSON: every log of Logs
-// has an entry.
-func (t *Tenant) Truth(q Query) map[string]uint64 { return nil }
-
-// IDs returns the ids that q chooses of a log, newest record first.
-func (t *Tenant) IDs(log string, q Query) iter.Seq[string] { return func(func(string) bool) {} }
-
-// HubRecords returns the records of a log that q chooses, oldest first, as Event Hubs carry them
-// (diagnostic envelope with properties), with the time each became visible. The ids are those of
-// Page. A risky user yields each state that q chooses, also states that a later one replaced.
-func (t *Tenant) HubRecords(log string, q Query) iter.Seq2[time.Time, []byte] {
-	return func(func(time.Time, []byte) bool) {}
+// Start returns when the history begins: Days of 24 hours before End.
+func (t *Tenant) Start() time.Time {
+	const day = 24 * time.Hour
+	return t.cfg.End.Add(-time.Duration(t.cfg.Days) * day)
 }

@@ -1,0 +1,133 @@
+package tenant
+
+// class says what a GUID names. It is sealed inside the GUID together with two numbers, so that ids
+// are unique within a tenant without a list of them, and can be taken apart again.
+type class uint8
+
+// The classes of ids. The classes of a log's records are classRecord + the log's index, of its woven
+// records classWoven + the index.
+const (
+	classTenant class = iota
+	classUser
+	classApp
+	classAppObject
+	classPrincipal
+	classManaged
+	classManagedApp
+	classDevice
+	classPolicy
+	classKey
+	classSession
+	classCorrelation
+	classJob
+	classOther
+	classRecord = 16
+	classWoven  = 32
+)
+
+// guid is a version 4 GUID. The zero guid is none.
+type guid struct{ hi, lo uint64 }
+
+func (g guid) isZero() bool { return g.hi|g.lo == 0 }
+
+// sealer turns (class, a, b) into GUIDs and back: a Feistel network over the 122 bits that a version 4
+// GUID leaves free, keyed by the tenant's seed.
+type sealer struct{ keys [4]uint64 }
+
+const (
+	half      = 61
+	halfMask  = 1<<half - 1
+	classBits = 6
+	// maxA bounds the first number of a GUID, the second has 61 bits.
+	maxA = 1<<(half-classBits) - 1
+)
+
+func newSealer(seed uint64) sealer {
+	var s sealer
+	for i := range s.keys {
+		s.keys[i] = hash(seed, 0x5ea1, uint64(i))
+	}
+	return s
+}
+
+func (s *sealer) seal(c class, a, b uint64) guid {
+	l, r := uint64(c)<<(half-classBits)|a&maxA, b&halfMask
+	for _, key := range s.keys {
+		l, r = r, l^(mix(r+key)&halfMask)
+	}
+	const version, variant = 4 << 12, 1 << 63
+	return guid{
+		hi: l>>13<<16 | version | l>>1&0xfff,
+		lo: variant | (l&1)<<half | r,
+	}
+}
+
+// open undoes seal. The numbers of a foreign GUID are arbitrary: the caller has to check them.
+func (s *sealer) open(g guid) (c class, a, b uint64) {
+	l := g.hi>>16<<13 | (g.hi&0xfff)<<1 | g.lo>>half&1
+	r := g.lo & halfMask
+	for i := len(s.keys) - 1; i >= 0; i-- {
+		l, r = r^(mix(l+s.keys[i])&halfMask), l
+	}
+	return class(l >> (half - classBits)), l & maxA, r
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendTo appends the GUID's 36 characters.
+func (g guid) appendTo(b []byte) []byte {
+	b = appendHex(b, g.hi>>32, 8)
+	b = append(b, '-')
+	b = appendHex(b, g.hi>>16, 4)
+	b = append(b, '-')
+	b = appendHex(b, g.hi, 4)
+	b = append(b, '-')
+	b = appendHex(b, g.lo>>48, 4)
+	b = append(b, '-')
+	return appendHex(b, g.lo, 12)
+}
+
+func (g guid) String() string { return string(g.appendTo(make([]byte, 0, guidLen))) }
+
+// guidLen is the length of a GUID's text.
+const guidLen = 36
+
+func appendHex(b []byte, v uint64, digits int) []byte {
+	for shift := (digits - 1) * 4; shift >= 0; shift -= 4 {
+		b = append(b, hexDigits[v>>shift&15])
+	}
+	return b
+}
+
+// parseGUID reads 36 characters, in either case.
+func parseGUID(text string) (g guid, ok bool) {
+	if len(text) != guidLen {
+		return g, false
+	}
+	for i := range guidLen {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if text[i] != '-' {
+				return guid{}, false
+			}
+			continue
+		}
+		d, ok := hexDigit(text[i])
+		if !ok {
+			return guid{}, false
+		}
+		g.hi = g.hi<<4 | g.lo>>60
+		g.lo = g.lo<<4 | d
+	}
+	return g, true
+}
+
+func hexDigit(c byte) (uint64, bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return uint64(c - '0'), true
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return uint64(c|0x20-'a') + 10, true
+	default:
+		return 0, false
+	}
+}
