@@ -74,29 +74,45 @@ func (s *sealer) open(g guid) (c class, a, b uint64) {
 
 const hexDigits = "0123456789abcdef"
 
-// appendTo appends the GUID's 36 characters.
-func (g guid) appendTo(b []byte) []byte {
-	b = appendHex(b, g.hi>>32, 8)
-	b = append(b, '-')
-	b = appendHex(b, g.hi>>16, 4)
-	b = append(b, '-')
-	b = appendHex(b, g.hi, 4)
-	b = append(b, '-')
-	b = appendHex(b, g.lo>>48, 4)
-	b = append(b, '-')
-	return appendHex(b, g.lo, 12)
+// text returns the GUID's 36 characters.
+func (g guid) text() (b [guidLen]byte) {
+	putHex(b[0:8], g.hi>>32)
+	b[8] = '-'
+	putHex(b[9:13], g.hi>>16)
+	b[13] = '-'
+	putHex(b[14:18], g.hi)
+	b[18] = '-'
+	putHex(b[19:23], g.lo>>48)
+	b[23] = '-'
+	putHex(b[24:36], g.lo)
+	return b
 }
 
-func (g guid) String() string { return string(g.appendTo(make([]byte, 0, guidLen))) }
+func (g guid) appendTo(b []byte) []byte {
+	text := g.text()
+	return append(b, text[:]...)
+}
+
+func (g guid) String() string {
+	text := g.text()
+	return string(text[:])
+}
 
 // guidLen is the length of a GUID's text.
 const guidLen = 36
 
-func appendHex(b []byte, v uint64, digits int) []byte {
-	for shift := (digits - 1) * 4; shift >= 0; shift -= 4 {
-		b = append(b, hexDigits[v>>shift&15])
+// putHex fills b with the last digits of v.
+func putHex(b []byte, v uint64) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = hexDigits[v&15]
+		v >>= 4
 	}
-	return b
+}
+
+func appendHex(b []byte, v uint64, digits int) []byte {
+	var text [16]byte
+	putHex(text[:digits], v)
+	return append(b, text[:digits]...)
 }
 
 // parseGUID reads 36 characters, in either case.

@@ -122,8 +122,8 @@ var hubCategories = [...]struct{ category, operation string }{
 // hubRecord returns a record as a hub carries it.
 func (t *Tenant) hubRecord(log int, d delivery) []byte {
 	w := writer{t: t, b: make([]byte, 0, 3072), f: form{hub: true, at: d.at, hide: t.hidden(Query{})}}
-	w.text(`{"time":"`, "")
-	w.b = d.at.appendTo(w.b[:len(w.b)-1], `Z"`)
+	at := d.at.text()
+	w.text(`{"time":"`, string(at[:])+"Z")
 	w.text(`,"resourceId":"/tenants/`, w.t.cfg.ID)
 	w.b = append(w.b[:len(w.b)-1], `/providers/Microsoft.aadiam"`...)
 	operation := hubCategories[log].operation

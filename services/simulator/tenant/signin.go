@@ -105,9 +105,14 @@ func (t *Tenant) asUser(s *signIn, u user, device int, office bool) {
 	if deviceKinds[s.device].trust != "" {
 		s.deviceID = t.ids.seal(classDevice, uint64(device), uint64(u.index))
 	}
-	// A session belongs to a device at one address, for a day.
+	s.session = t.sessionOf(s, device)
+}
+
+// sessionOf returns the session of a sign-in: a client of a device at one address, for a day.
+func (t *Tenant) sessionOf(s *signIn, device int) guid {
 	day := uint64(s.at / perDay)
-	s.session = t.ids.seal(classSession, uint64(device)*2+boolBit(office), day<<28|uint64(u.index))
+	place := uint64(device)<<2 | boolBit(s.office)<<1 | boolBit(s.client == browserClient)
+	return t.ids.seal(classSession, place, day<<28|uint64(s.who.index))
 }
 
 func boolBit(b bool) uint64 {
@@ -117,8 +122,9 @@ func boolBit(b bool) uint64 {
 	return 0
 }
 
-// somewhere picks a device and whether it is in the office.
+// somewhere picks the application, the user, the device and whether it is in the office.
 func (t *Tenant) somewhere(s *signIn, r *rng) {
+	t.useApp(s, r)
 	u := t.someUser(r, s.at)
 	const phone, other = 2500, 300
 	device := 0
@@ -159,7 +165,6 @@ func (t *Tenant) useFirstParty(s *signIn, i int) {
 
 func (t *Tenant) interactive(s *signIn, r *rng) {
 	t.somewhere(s, r)
-	t.useApp(s, r)
 	s.protocol = oauth2
 	s.code = r.outcome(interactiveCodes[:])
 	t.settle(s, r)
@@ -190,7 +195,7 @@ func (t *Tenant) settle(s *signIn, r *rng) {
 }
 
 func (t *Tenant) settleSuccess(s *signIn, r *rng) {
-	const single, claim = 2000, 5000
+	const single, claim = 2000, 7500
 	if !t.population.isAdmin(s.who.index) && r.chance(single) {
 		s.steps = passwordRight
 		return
@@ -209,7 +214,6 @@ func (t *Tenant) settleSuccess(s *signIn, r *rng) {
 
 func (t *Tenant) nonInteractive(s *signIn, r *rng) {
 	t.somewhere(s, r)
-	t.useApp(s, r)
 	s.protocol, s.token, s.steps = oauth2, "refreshToken", satisfiedByClaim
 	const primary = 4000
 	if r.chance(primary) {
@@ -217,6 +221,11 @@ func (t *Tenant) nonInteractive(s *signIn, r *rng) {
 	}
 	s.multiFactor, s.access = true, accessGranted
 	s.detail = "MFA requirement satisfied by claim in the token"
+	// Most tokens are renewed without a verdict or steps of their own.
+	const bare = 6000
+	if r.chance(bare) {
+		s.multiFactor, s.access, s.steps, s.detail = false, accessNotApplied, stepsNone, ""
+	}
 	if s.code = r.outcome(nonInteractiveCodes[:]); s.code != 0 {
 		s.steps, s.access, s.detail = stepsNone, accessNotApplied, ""
 		if s.code == 53003 || s.code == 53000 {

@@ -30,7 +30,6 @@ func (w *writer) signInUser(s *signIn) {
 	w.boolean(`,"isInteractive":`, s.log == logInteractive)
 	if !s.isUser {
 		w.raw(`,"userId":"","userPrincipalName":"","userDisplayName":""`)
-		w.text(`,"userType":"`, w.capital("member"))
 		w.guid(`,"servicePrincipalId":"`, s.principal.object)
 		w.appName(`,"servicePrincipalName":"`, &s.principal)
 		w.optionalGUID(`,"servicePrincipalCredentialKeyId":"`, s.key)
@@ -47,11 +46,11 @@ func (w *writer) signInUser(s *signIn) {
 	w.userPrincipalName(`,"userPrincipalName":"`, &s.who)
 	w.userName(`,"userDisplayName":"`, &s.who)
 	w.text(`,"userType":"`, w.capital(s.who.userType()))
-	w.userPrincipalName(`,"signInIdentifier":"`, &s.who)
-	w.null(`,"signInIdentifierType":`)
+	if s.log == logInteractive {
+		w.userPrincipalName(`,"signInIdentifier":"`, &s.who)
+	}
 	w.raw(`,"servicePrincipalId":""`)
 	w.null(`,"servicePrincipalName":`)
-	w.text(`,"clientCredentialType":"`, "none")
 }
 
 func (u *user) userType() string {
@@ -82,7 +81,6 @@ func (w *writer) thumbprint(key guid) {
 
 func (w *writer) managedService(s *signIn) {
 	if s.log != logManagedIdentity {
-		w.null(`,"managedServiceIdentity":`)
 		return
 	}
 	w.raw(`,"managedServiceIdentity":{"msiType":"systemAssigned","associatedResourceId":"/subscriptions/`)
@@ -95,19 +93,20 @@ func (w *writer) managedService(s *signIn) {
 func (w *writer) signInApp(s *signIn) {
 	w.appID(`,"appId":"`, &s.app)
 	w.appName(`,"appDisplayName":"`, &s.app)
-	w.optionalGUID(`,"appServicePrincipalId":"`, s.app.object)
 	w.appName(`,"resourceDisplayName":"`, s.resource)
 	w.appID(`,"resourceId":"`, s.resource)
-	w.text(`,"resourceTenantId":"`, w.t.cfg.ID)
-	w.guid(`,"resourceServicePrincipalId":"`, w.t.ids.seal(classPrincipal, 2, hash(0, uint64(s.resource.name[0]), uint64(len(s.resource.name)))))
-	if s.isUser && s.who.guest {
+	switch {
+	case !s.isUser:
+	case s.who.guest:
 		w.guid(`,"homeTenantId":"`, w.t.homeTenant(&s.who))
-		w.raw(`,"homeTenantName":"","crossTenantAccessType":"b2bCollaboration"`)
-	} else {
+		w.raw(`,"crossTenantAccessType":"b2bCollaboration"`)
+	default:
 		w.text(`,"homeTenantId":"`, w.t.cfg.ID)
-		w.raw(`,"homeTenantName":"","crossTenantAccessType":"none"`)
+		w.raw(`,"crossTenantAccessType":"none"`)
 	}
-	w.optional(`,"clientAppUsed":`, s.client)
+	if s.isUser {
+		w.optional(`,"clientAppUsed":`, s.client)
+	}
 	w.text(`,"authenticationProtocol":"`, s.protocol)
 	transfer := s.transfer
 	if transfer == "" {
@@ -122,7 +121,6 @@ func (w *writer) signInNetwork(s *signIn) {
 		w.b = s.address.AppendTo(w.b)
 	}
 	w.raw(`"`)
-	w.null(`,"ipAddressFromResourceProvider":`)
 	asn := 0
 	if s.place != nil {
 		asn = s.place.asn
@@ -133,10 +131,12 @@ func (w *writer) signInNetwork(s *signIn) {
 	} else {
 		w.raw(`,"networkLocationDetails":[]`)
 	}
-	w.raw(`,"isThroughGlobalSecureAccess":false`)
-	w.null(`,"globalSecureAccessIpAddress":`)
 	agent := s.agent
-	if agent == "" {
+	switch {
+	case agent != "":
+	case s.client == desktopClient:
+		agent = deviceKinds[s.device].library
+	default:
 		agent = deviceKinds[s.device].agent
 	}
 	w.optional(`,"userAgent":`, agent)
@@ -152,6 +152,10 @@ func (w *writer) status(s *signIn) {
 }
 
 func (w *writer) device(s *signIn) {
+	if s.device == noDevice {
+		w.raw(`,"deviceDetail":{}`)
+		return
+	}
 	k := &deviceKinds[s.device]
 	w.optionalGUID(`,"deviceDetail":{"deviceId":"`, s.deviceID)
 	if s.deviceID.isZero() {
@@ -209,8 +213,7 @@ func (w *writer) tokens(s *signIn) {
 	}
 	w.b = base64.RawURLEncoding.AppendEncode(w.b, token[:])
 	w.text(`","incomingTokenType":"`, s.token)
-	w.raw(`,"tokenIssuerName":"","tokenIssuerType":"AzureAD","signInTokenProtectionStatus":"none","flaggedForReview":false` +
-		`,"isTenantRestricted":false`)
+	w.raw(`,"tokenIssuerType":"AzureAD","signInTokenProtectionStatus":"none"`)
 	const least, spread = 40, 600
 	w.number(`,"processingTimeInMilliseconds":`, least+int(s.h>>32%spread))
 }

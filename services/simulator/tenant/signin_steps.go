@@ -2,13 +2,15 @@ package tenant
 
 // authentication writes what was asked for and which steps were taken.
 func (w *writer) authentication(s *signIn) {
-	if s.multiFactor {
+	switch {
+	case s.multiFactor && s.log == logInteractive:
 		w.raw(`,"authenticationRequirement":"multiFactorAuthentication","authenticationRequirementPolicies":` +
-			`[{"requirementProvider":"multiConditionalAccess","detail":"Conditional Access"}]`)
-	} else {
-		w.raw(`,"authenticationRequirement":"singleFactorAuthentication","authenticationRequirementPolicies":[]`)
+			`[{"requirementProvider":"multiConditionalAccess","detail":"Conditional Access"}],"authenticationDetails":[`)
+	case s.multiFactor:
+		w.raw(`,"authenticationRequirement":"multiFactorAuthentication","authenticationDetails":[`)
+	default:
+		w.raw(`,"authenticationRequirement":"singleFactorAuthentication","authenticationDetails":[`)
 	}
-	w.raw(`,"authenticationProcessingDetails":[],"sessionLifetimePolicies":[],"authenticationDetails":[`)
 	w.steps(s)
 	w.raw("]")
 }
@@ -68,7 +70,9 @@ func (w *writer) steps(s *signIn) {
 func (w *writer) step(s *signIn, n int, one *oneStep) {
 	w.time(`{"authenticationStepDateTime":"`, s.at+one.after)
 	w.optional(`,"authenticationMethod":`, one.method)
-	w.optional(`,"authenticationMethodDetail":`, one.detail)
+	if one.detail != "" {
+		w.text(`,"authenticationMethodDetail":"`, one.detail)
+	}
 	w.boolean(`,"succeeded":`, one.succeeded)
 	w.text(`,"authenticationStepResultDetail":"`, one.result)
 	w.text(`,"authenticationStepRequirement":"`, one.requirement)
@@ -99,14 +103,10 @@ func (w *writer) policies(s *signIn) {
 	w.raw(`,"appliedConditionalAccessPolicies":[`)
 	if w.f.hide&HidePolicies == 0 && s.isUser {
 		w.policy(policyMFA, `,"displayName":"CA001 Require MFA for all users","enforcedGrantControls":["Mfa"]`, result, satisfied, not)
-		if s.log == logInteractive {
+		if s.access == accessRefused && s.client != browserClient && s.client != desktopClient {
 			w.raw(",")
-			legacy := "notApplied"
-			if s.access == accessRefused && s.client != browserClient && s.client != desktopClient {
-				legacy = "failure"
-			}
 			w.policy(policyLegacy, `,"displayName":"CA002 Block legacy authentication","enforcedGrantControls":["Block"]`,
-				legacy, "application,users", "clientType")
+				"failure", "application,users", "none")
 		}
 	}
 	w.raw("]")

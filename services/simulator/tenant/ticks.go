@@ -49,33 +49,41 @@ func (t ticks) time() time.Time {
 	return time.Unix(seconds, rest*nsPerTick).UTC()
 }
 
-// appendTo appends "2026-11-24T08:00:00.1234567" and zone.
-func (t ticks) appendTo(b []byte, zone string) []byte {
+// timeLen is the length of a time's text without zone.
+const timeLen = len("2026-11-24T08:00:00.1234567")
+
+// text returns "2026-11-24T08:00:00.1234567".
+func (t ticks) text() (b [timeLen]byte) {
 	seconds, rest := t.split()
 	at := time.Unix(seconds, 0).UTC()
 	year, month, day := at.Date()
 	hour, minute, second := at.Clock()
-	b = appendDigits(b, year, 4)
-	b = append(b, '-')
-	b = appendDigits(b, int(month), 2)
-	b = append(b, '-')
-	b = appendDigits(b, day, 2)
-	b = append(b, 'T')
-	b = appendDigits(b, hour, 2)
-	b = append(b, ':')
-	b = appendDigits(b, minute, 2)
-	b = append(b, ':')
-	b = appendDigits(b, second, 2)
-	b = append(b, '.')
-	b = appendDigits(b, int(rest), 7)
-	return append(b, zone...)
+	putDigits(b[0:4], year)
+	b[4] = '-'
+	putDigits(b[5:7], int(month))
+	b[7] = '-'
+	putDigits(b[8:10], day)
+	b[10] = 'T'
+	putDigits(b[11:13], hour)
+	b[13] = ':'
+	putDigits(b[14:16], minute)
+	b[16] = ':'
+	putDigits(b[17:19], second)
+	b[19] = '.'
+	putDigits(b[20:27], int(rest))
+	return b
+}
+
+// putDigits fills b with the last digits of n.
+func putDigits(b []byte, n int) {
+	for i := len(b) - 1; i >= 0; i-- {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
 }
 
 func appendDigits(b []byte, n, digits int) []byte {
 	var text [20]byte
-	for i := digits - 1; i >= 0; i-- {
-		text[i] = byte('0' + n%10)
-		n /= 10
-	}
+	putDigits(text[:digits], n)
 	return append(b, text[:digits]...)
 }

@@ -28,6 +28,9 @@ func (t *Tenant) window(s *series, q Query) window {
 	}
 	w.to = min(w.to, w.at)
 	w.low, w.high = max(0, s.slotOf(w.from)), s.slotOf(w.to)
+	if s.flow.total == 0 && len(s.woven) == 0 {
+		w.high = w.low - 1
+	}
 	return w
 }
 

@@ -2,7 +2,9 @@ package tenant
 
 import "strconv"
 
-// writer appends JSON to a buffer. All texts that it gets are plain ASCII without quotes, backslashes or
+// writer appends JSON to a buffer. Its methods store the buffer once: each store costs a write barrier while
+// the garbage collector runs.
+// All texts that it gets are plain ASCII without quotes, backslashes or
 // control characters, so nothing has to be escaped. Members begin with a comma: the first is written whole.
 type writer struct {
 	t *Tenant
@@ -14,9 +16,7 @@ func (w *writer) raw(s string) { w.b = append(w.b, s...) }
 
 // text writes a member: key is `,"name":"` with the opening quote.
 func (w *writer) text(key, value string) {
-	w.b = append(w.b, key...)
-	w.b = append(w.b, value...)
-	w.b = append(w.b, '"')
+	w.b = append(append(append(w.b, key...), value...), '"')
 }
 
 // null writes a member with an empty value: null in Graph, nothing in a hub. key is `,"name":`.
@@ -33,66 +33,61 @@ func (w *writer) optional(key, value string) {
 		w.null(key)
 		return
 	}
-	w.b = append(w.b, key...)
-	w.b = append(w.b, '"')
-	w.b = append(w.b, value...)
-	w.b = append(w.b, '"')
+	w.b = append(append(append(append(w.b, key...), '"'), value...), '"')
 }
 
 func (w *writer) guid(key string, g guid) {
-	w.b = append(w.b, key...)
-	w.b = g.appendTo(w.b)
-	w.b = append(w.b, '"')
+	text := g.text()
+	w.b = append(append(append(w.b, key...), text[:]...), '"')
 }
 
 // optionalGUID is guid, or an empty text.
 func (w *writer) optionalGUID(key string, g guid) {
-	w.b = append(w.b, key...)
 	if !g.isZero() {
-		w.b = g.appendTo(w.b)
+		w.guid(key, g)
+		return
 	}
+	w.b = append(w.b, key...)
 	w.b = append(w.b, '"')
 }
 
 func (w *writer) number(key string, n int) {
-	w.b = append(w.b, key...)
-	w.b = strconv.AppendInt(w.b, int64(n), 10)
+	w.b = strconv.AppendInt(append(w.b, key...), int64(n), 10)
 }
 
 func (w *writer) boolean(key string, value bool) {
-	w.b = append(w.b, key...)
-	w.b = strconv.AppendBool(w.b, value)
+	w.b = strconv.AppendBool(append(w.b, key...), value)
 }
 
 // time writes a time with Z, in a hub with its offset.
 func (w *writer) time(key string, at ticks) {
-	w.b = append(w.b, key...)
 	zone := `Z"`
 	if w.f.hub {
 		zone = `+00:00"`
 	}
-	w.b = at.appendTo(w.b, zone)
+	text := at.text()
+	w.b = append(append(append(w.b, key...), text[:]...), zone...)
 }
 
 // userName, userPrincipalName and appName write members that are put together.
 func (w *writer) userName(key string, u *user) {
-	w.b = append(w.b, key...)
-	w.b = append(u.appendName(w.b), '"')
+	w.b = append(u.appendName(append(w.b, key...)), '"')
 }
 
 func (w *writer) userPrincipalName(key string, u *user) {
-	w.b = append(w.b, key...)
-	w.b = append(w.t.appendUPN(w.b, u), '"')
+	w.b = append(w.t.appendUPN(append(w.b, key...), u), '"')
 }
 
 func (w *writer) appName(key string, a *appRef) {
-	w.b = append(w.b, key...)
-	w.b = append(a.appendName(w.b), '"')
+	w.b = append(a.appendName(append(w.b, key...)), '"')
 }
 
 func (w *writer) appID(key string, a *appRef) {
-	w.b = append(w.b, key...)
-	w.b = append(a.appendID(w.b), '"')
+	if a.known == "" {
+		w.guid(key, a.id)
+		return
+	}
+	w.text(key, a.known)
 }
 
 // place writes a location object, or what stands for none.
@@ -109,11 +104,7 @@ func (w *writer) place(key string, p *place) {
 	w.text(`{"city":"`, p.city)
 	w.text(`,"state":"`, p.state)
 	w.text(`,"countryOrRegion":"`, p.country)
-	w.raw(`,"geoCoordinates":{`)
-	if !w.f.hub {
-		w.raw(`"altitude":null,`)
-	}
-	w.raw(`"latitude":`)
+	w.raw(`,"geoCoordinates":{"latitude":`)
 	w.raw(p.latitude)
 	w.raw(`,"longitude":`)
 	w.raw(p.longitude)
