@@ -52,9 +52,9 @@ func hubEvent(t *testing.T, raw []byte) *eventv1.Event {
 // TestBothWaysGiveOneEvent decodes every record from Graph and from a hub and compares the events.
 func TestBothWaysGiveOneEvent(t *testing.T) {
 	for name, differ := range map[string]func(*tenant.Config){
-		"plain":   nil,
-		"P1":      func(c *tenant.Config) { c.Licence = tenant.P1 },
-		"another": func(c *tenant.Config) { c.Seed, c.Users, c.Days = 99, 101, 7 },
+		"plain":   func(c *tenant.Config) { c.Scale = 0.3 },
+		"P1":      func(c *tenant.Config) { c.Licence, c.Scale = tenant.P1, 0.1 },
+		"another": func(c *tenant.Config) { c.Seed, c.Users, c.Days = 99, 101, 3 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			tn := newTenant(t, differ)

@@ -177,7 +177,7 @@ func TestCountsAreExactAndLifeGoesOn(t *testing.T) {
 }
 
 func TestSomeRecordsShareATime(t *testing.T) {
-	tn := newTenant(t, func(c *tenant.Config) { c.Scale = 20 })
+	tn := newTenant(t, func(c *tenant.Config) { c.Scale = 5 })
 	last, shared := time.Time{}, 0
 	for _, r := range all(t, tn, tenant.NonInteractive, tenant.Query{To: end()}, 100_000) {
 		if r.At.Equal(last) {
@@ -260,7 +260,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 }
 
 func TestJSONIsValid(t *testing.T) {
-	tn := newTenant(t, func(c *tenant.Config) { c.Late.Changing = 0.5 })
+	tn := newTenant(t, func(c *tenant.Config) { c.Late.Changing, c.Scale = 0.5, 0.3 })
 	for _, log := range tenant.Logs() {
 		for _, r := range all(t, tn, log, tenant.Query{To: end()}, 1000) {
 			require.True(t, json.Valid(r.JSON), "%s", r.JSON)
