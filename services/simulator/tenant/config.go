@@ -25,6 +25,8 @@ const (
 	minUsersForIncidents = 100
 	// maxDelay is the longest a record stays invisible (graph.md §2).
 	maxDelay = 3 * time.Hour
+	// maxRate bounds each rate and their scale.
+	maxRate = 1_000_000
 	// maxPerSecond bounds the records of one log within the shortest slot.
 	maxPerSecond = 5000
 )
@@ -53,7 +55,7 @@ type Config struct {
 	Intune bool `yaml:"intune"`
 	// Rates are the mean numbers of events for each user and day.
 	Rates Rates `yaml:"rates"`
-	// Scale multiplies all Rates. Not negative.
+	// Scale multiplies all Rates: 0 to 1,000,000.
 	Scale float64 `yaml:"scale"`
 	// Counts overrides the rate of a log, by its name: exactly so many ordinary records within
 	// the history (without the records that incidents add). The rate goes on after End.
@@ -64,7 +66,7 @@ type Config struct {
 	Incidents bool `yaml:"incidents"`
 }
 
-// Rates are mean numbers of events for each user and day, before Scale. None is negative.
+// Rates are mean numbers of events for each user and day, before Scale: 0 to 1,000,000.
 type Rates struct {
 	Interactive      float64 `yaml:"interactive"`
 	NonInteractive   float64 `yaml:"non_interactive"`
@@ -113,7 +115,7 @@ func (c Config) Validate() error {
 	const firstYear, lastYear = 2000, 2200
 	p.Check(c.End.Year() >= firstYear && c.End.Year() <= lastYear, "end", "must be set, between 2000 and 2200")
 	p.Check(c.Licence == Free || c.Licence == P1 || c.Licence == P2, "licence", "must be free, p1 or p2")
-	p.Check(c.Scale >= 0, "scale", "must not be negative")
+	p.Check(c.Scale >= 0 && c.Scale <= maxRate, "scale", "must be between 0 and 1000000")
 	p.Under("rates", c.Rates.validate())
 	p.Under("late", c.Late.validate())
 	for name := range c.Counts {
@@ -128,7 +130,7 @@ func (c Config) Validate() error {
 func (r Rates) validate() error {
 	var p config.Problems
 	for i, rate := range r.list() {
-		p.Check(rate >= 0, rateKeys()[i], "must not be negative")
+		p.Check(rate >= 0 && rate <= maxRate, rateKeys()[i], "must be between 0 and 1000000")
 	}
 	return p.Err()
 }

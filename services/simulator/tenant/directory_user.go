@@ -12,8 +12,7 @@ type standing struct {
 
 // The reserved users with a standing of their own, by index.
 const (
-	neverSignedIn    = 0 // three of them
-	neverNew         = 3
+	neverNew         = 3 // those before it never signed in
 	neverDisabled    = 4
 	disabledFirst    = 5 // four of them
 	firstVictim      = 9 // to reservedMembers: free for incidents
@@ -144,7 +143,7 @@ func (t *Tenant) weavePosture() {
 		})
 	}
 	const never, inactive, pending = "user.never_signed_in", "guest.inactive", "guest.invitation_pending"
-	for i := neverSignedIn; i < neverNew; i++ {
+	for i := range neverNew {
 		add(never, i, true, "created more than 60 days ago, no signInActivity")
 	}
 	add(never, neverNew, false, "created 3 days ago")

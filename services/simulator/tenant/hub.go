@@ -3,6 +3,7 @@ package tenant
 import (
 	"container/heap"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,9 +38,8 @@ type hubStream struct {
 
 func (h *hubStream) run() {
 	for slot := h.w.low; slot <= h.w.high; slot++ {
-		heads := h.t.sorted(h.s, slot)
-		for i := len(heads) - 1; i >= 0; i-- {
-			if h.w.holds(heads[i].at) && !h.take(slot, heads[i]) {
+		for _, one := range slices.Backward(h.t.sorted(h.s, slot)) {
+			if h.w.holds(one.at) && !h.take(slot, one) {
 				return
 			}
 		}

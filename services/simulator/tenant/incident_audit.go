@@ -18,7 +18,7 @@ func (c *labelled) administered(activity, category, service, operation string, t
 	}
 }
 
-func (c *labelled) audit(a audit) string { return c.weave(logAudit, woven{at: c.base, audit: &a}) }
+func (c *labelled) audit(a audit) { c.weave(logAudit, woven{at: c.base, audit: &a}) }
 
 func (v *weaver) userTarget(u user, properties ...property) target {
 	return target{kind: "User", id: v.t.userID(u.index), who: &u, properties: properties}

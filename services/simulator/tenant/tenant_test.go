@@ -212,34 +212,6 @@ func TestLookupFindsEveryRecord(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestPositionRefusesOtherTexts(t *testing.T) {
-	for _, text := range []string{"!", "1", "1.", ".1", "1.-1", "1.2.3", "9999999999999999999999.1"} {
-		var p tenant.Position
-		require.ErrorIs(t, p.UnmarshalText([]byte(text)), tenant.ErrPosition, text)
-	}
-	var p tenant.Position
-	require.NoError(t, p.UnmarshalText(nil))
-	require.True(t, p.IsZero())
-	require.NoError(t, p.UnmarshalText([]byte("-1.0")))
-	require.Equal(t, "-1.0", p.String())
-}
-
-func TestPagesTakePositionsFromAnywhere(t *testing.T) {
-	tn := newTenant(t, nil)
-	q := tenant.Query{To: end()}
-	for _, text := range []string{"zzzzzz.0", "-5.3", "0.zzzzz", "3.zzzzz"} {
-		var p tenant.Position
-		require.NoError(t, p.UnmarshalText([]byte(text)))
-		records, _, _ := tn.Page(tenant.Interactive, q, p, 10)
-		require.LessOrEqual(t, len(records), 10)
-	}
-	records, _, done := tn.Page("other", q, tenant.Position{}, 10)
-	require.Empty(t, records)
-	require.True(t, done)
-	_, _, done = tn.Page(tenant.Interactive, q, tenant.Position{}, 0)
-	require.False(t, done)
-}
-
 func TestValidateNamesEveryFault(t *testing.T) {
 	cfg := tenant.Config{
 		ID: "x", ClientID: "y", Users: -1, Days: 0, Licence: "gold", Scale: -1, Incidents: true,
@@ -269,6 +241,30 @@ func TestJSONIsValid(t *testing.T) {
 		for _, record := range tn.HubRecords(log, tenant.Query{To: end()}) {
 			require.True(t, json.Valid(record), "%s", record)
 		}
+	}
+}
+
+func TestConcurrentReadersSeeTheSame(t *testing.T) {
+	tn := newTenant(t, nil)
+	want := all(t, tn, tenant.Interactive, tenant.Query{}, 500)
+	results := make(chan []tenant.Record)
+	const readers = 8
+	for i := range readers {
+		go func() {
+			var (
+				got   []tenant.Record
+				after tenant.Position
+			)
+			for done := false; !done; {
+				var page []tenant.Record
+				page, after, done = tn.Page(tenant.Interactive, tenant.Query{}, after, 100+i)
+				got = append(got, page...)
+			}
+			results <- got
+		}()
+	}
+	for range readers {
+		requireSame(t, want, <-results)
 	}
 }
 
