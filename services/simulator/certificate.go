@@ -20,7 +20,8 @@ const certificateLifetime = 30 * 24 * time.Hour
 // tlsConfig loads the certificate, or makes one if TLS is used and none is configured.
 func (s *Simulator) tlsConfig() (*tls.Config, error) {
 	c := s.cfg.TLS
-	used := s.cfg.Listen.AMQPS != "" || s.cfg.Listen.WSS != "" || s.cfg.Listen.FakeARM != "" || c.CAOut != ""
+	used := s.cfg.Listen.AMQPS != "" || s.cfg.Listen.WSS != "" || s.cfg.Listen.FakeARM != "" || s.cfg.Listen.Entra != "" ||
+		c.CAOut != ""
 	if !used {
 		return nil, nil
 	}

@@ -13,8 +13,8 @@ import (
 func Command(p app.Process) *cobra.Command {
 	cmd := app.Command(p, app.Service[Config]{
 		Name:    "simulator",
-		Short:   "play Microsoft's Event Hubs for tests, demos and benchmarks",
-		Long:    "Serves Event Hubs over AMQP, with an admin API. When it is ready it prints one line of JSON: addresses,\nconnection string and admin token.",
+		Short:   "play Microsoft's Event Hubs, Entra login and Graph for tests, demos and benchmarks",
+		Long:    "Serves Event Hubs over AMQP, Entra's login and Graph over HTTP, with an admin API. When it is ready it prints one line of JSON: addresses,\nconnection string and admin token.",
 		Default: DefaultConfig,
 		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
 			announce := func(a Announcement) {
@@ -70,6 +70,17 @@ func flags() []app.Flag {
 		{Name: "ca-out", Key: "simulator.tls.ca_out", Usage: "file to write the CA that was made to"},
 		{Name: "cert-out", Key: "simulator.tls.cert_out", Usage: "file to write the certificate that was made to"},
 		{Name: "key-out", Key: "simulator.tls.key_out", Usage: "file to write its key to, mode 0600"},
+		{Name: "listen-entra", Key: "simulator.listen.entra", Usage: "host:port for Entra's login and Graph over HTTPS"},
+		{Name: "listen-entra-http", Key: "simulator.listen.entra_http", Usage: "the same over plain HTTP, on loopback only"},
+		{Name: "entra", Key: "simulator.entra.quick.enabled", Usage: "make one tenant with an app that may read everything", Bool: true},
+		{Name: "entra-users", Key: "simulator.entra.quick.tenant.users", Usage: "its users"},
+		{Name: "entra-days", Key: "simulator.entra.quick.tenant.days", Usage: "its days of history"},
+		{Name: "entra-seed", Key: "simulator.entra.quick.tenant.seed", Usage: "seed that chooses the tenant"},
+		{Name: "entra-scale", Key: "simulator.entra.quick.tenant.scale", Usage: "factor of its rates of events"},
+		{Name: "entra-licence", Key: "simulator.entra.quick.tenant.licence", Usage: "free, p1 or p2"},
+		{Name: "entra-secret-file", Key: "simulator.entra.quick.secret_file", Usage: "file of the app's secret; made, mode 0600, if missing"},
+		{Name: "throttle", Key: "simulator.entra.throttle.mode", Usage: "keep Graph's documented limits: on, off"},
+		{Name: "throttle-scale", Key: "simulator.entra.throttle.scale", Usage: "factor of those limits"},
 		{Name: "token-stub", Key: "simulator.listen.token_stub", Usage: "host:port of a fake managed identity endpoint"},
 		{Name: "fake-arm", Key: "simulator.listen.fake_arm", Usage: "host:port of a proxy to a fake Azure Resource Manager"},
 		{Name: "replay", Key: "simulator.replay.path", Usage: "record file or folder to replay at start"},

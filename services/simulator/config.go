@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/simulator/entra"
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	// EventHubs holds the limits of the AMQP service.
 	EventHubs eventhubs.Config `yaml:"eventhubs"`
 	Replay    ReplayConfig     `yaml:"replay"`
+	// Entra is Microsoft's login and Graph; listen.entra and listen.entra_http are its addresses.
+	Entra entra.Config `yaml:"entra"`
 }
 
 // ListenConfig holds addresses, host:port; port 0 picks a free one.
@@ -48,6 +51,10 @@ type ListenConfig struct {
 	Admin string `yaml:"admin"`
 	// TokenStub serves managed identity tokens that nobody signed, for tests of clients that insist on one.
 	TokenStub string `yaml:"token_stub"`
+	// Entra is the login host and Graph over HTTPS, with a certificate of the simulator's CA.
+	Entra string `yaml:"entra"`
+	// EntraHTTP is the same over plain HTTP, on loopback only, for clients that allow it.
+	EntraHTTP string `yaml:"entra_http"`
 	// FakeARM is an HTTP proxy whose one destination is a fake of Azure Resource Manager that enables and disables
 	// hubs. It needs WSS or AMQPS for its certificate.
 	FakeARM string `yaml:"fake_arm"`
@@ -121,6 +128,7 @@ func DefaultConfig() Config {
 		Hubs:           []HubSpec{{HubConfig{Name: "entra", Partitions: 4}}},
 		RetentionBytes: eventhubs.DefaultRetentionBytes,
 		EventHubs:      eventhubs.DefaultConfig(),
+		Entra:          entra.DefaultConfig(),
 		Replay: ReplayConfig{
 			BatchRecords: eventhubs.DefaultBatchRecords, BatchBytes: eventhubs.DefaultBatchBytes,
 		},
@@ -139,6 +147,8 @@ func (c Config) Validate() error {
 	if err := hubs.Validate(); err != nil {
 		p.Add("eventhubs", "%v", err)
 	}
+	p.Check(c.Listen.EntraHTTP == "" || config.IsLoopback(c.Listen.EntraHTTP), "listen.entra_http", "must be a loopback host:port")
+	p.Under("entra", c.Entra.Validate())
 	p.Check(c.Replay.Rate >= 0, "replay.rate", "must not be negative")
 	p.Check(c.Replay.BatchRecords > 0, "replay.batch_records", "must be positive")
 	p.Check(c.Replay.BatchBytes > 0, "replay.batch_bytes", "must be positive")
@@ -154,6 +164,8 @@ func (l ListenConfig) all() []namedAddress {
 		{"ws", l.WS},
 		{"wss", l.WSS},
 		{"admin", l.Admin},
+		{"entra", l.Entra},
+		{"entra_http", l.EntraHTTP},
 		{"token_stub", l.TokenStub},
 		{"fake_arm", l.FakeARM},
 	}

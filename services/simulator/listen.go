@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/entraflow/entraflow/services/simulator/entra"
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
 	"github.com/entraflow/entraflow/services/simulator/internal/admin"
 	"github.com/entraflow/entraflow/services/simulator/internal/azurestub"
@@ -63,6 +64,10 @@ func (s *Simulator) listen(ctx context.Context) (listeners, error) {
 			return httpserver.Serve(ctx, tls.NewListener(ln, tlsConfig), webSocket)
 		},
 		"admin": s.serveAdmin,
+		"entra": func(ctx context.Context, ln net.Listener) error {
+			return httpserver.Serve(ctx, tls.NewListener(ln, tlsConfig), s.entra)
+		},
+		"entra_http": func(ctx context.Context, ln net.Listener) error { return httpserver.Serve(ctx, ln, s.entra) },
 		"token_stub": func(ctx context.Context, ln net.Listener) error {
 			return httpserver.Serve(ctx, ln, azurestub.Tokens(time.Now))
 		},
@@ -88,6 +93,7 @@ func (s *Simulator) listen(ctx context.Context) (listeners, error) {
 
 func (s *Simulator) serveAdmin(ctx context.Context, ln net.Listener) error {
 	api := admin.New(ctx, s.hubs, s.cfg.AdminToken)
+	api.Mount(entra.AdminPrefix, s.entra.AdminHandler())
 	defer api.Close()
 	return httpserver.Serve(ctx, ln, api)
 }
@@ -117,6 +123,9 @@ func (s *Simulator) announcement(ls listeners) (Announcement, error) {
 		TokenStub: ls.address("token_stub"), FakeARM: ls.address("fake_arm"),
 		WS: ls.address("ws"), WSS: ls.address("wss"), CAFile: s.cfg.TLS.CAOut,
 	}
+	if err := s.announceEntra(ls, &a); err != nil {
+		return a, err
+	}
 	if a.Admin != "" {
 		a.AdminToken = s.cfg.AdminToken.Reveal()
 	}
@@ -130,4 +139,20 @@ func (s *Simulator) announcement(ls listeners) (Announcement, error) {
 		return a, nil
 	}
 	return a, err
+}
+
+// announceEntra makes the quick tenant and tells where the login and Graph are.
+func (s *Simulator) announceEntra(ls listeners, a *Announcement) error {
+	if address := ls.address("entra"); address != "" {
+		a.Login, a.Graph = "https://"+address, "https://"+address
+	}
+	if address := ls.address("entra_http"); address != "" {
+		a.HTTP = "http://" + address
+	}
+	if !s.cfg.Entra.Quick.Enabled {
+		return nil
+	}
+	quick, err := s.entra.StartQuick()
+	a.Tenant = &quick
+	return err
 }

@@ -1,5 +1,5 @@
-// Package simulator plays Microsoft's side for tests, demos and benchmarks: Event Hubs over AMQP, with an admin API
-// that appends and replays records and injects faults. It reads the record files it is told to replay and writes
+// Package simulator plays Microsoft's side for tests, demos and benchmarks: Event Hubs over AMQP, Entra's login and
+// Graph over HTTP, with an admin API that appends and replays records, changes tenants and apps, and injects faults. It reads the record files it is told to replay and writes
 // certificates where the configuration says; hubs live in memory. It listens on loopback unless it is told
 // otherwise, asks for credentials on every port, and never contacts Microsoft.
 package simulator
@@ -16,6 +16,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/simulator/entra"
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
 )
 
@@ -35,6 +36,13 @@ type Announcement struct {
 	Admin     string `json:"admin,omitempty"`
 	TokenStub string `json:"token_stub,omitempty"`
 	FakeARM   string `json:"fake_arm,omitempty"`
+	// Login is the authority over HTTPS, without a tenant. Graph is the Graph root over HTTPS, without a version, and
+	// HTTP the root of both over plain HTTP.
+	Login string `json:"login,omitempty"`
+	Graph string `json:"graph,omitempty"`
+	HTTP  string `json:"http,omitempty"`
+	// Tenant is the one that entra.quick makes.
+	Tenant *entra.Quick `json:"tenant,omitempty"`
 	// AdminToken is the bearer token of the admin API.
 	AdminToken string `json:"admin_token,omitempty"`
 	// ConnectionString is for the plain AMQP listener and the first namespace.
@@ -47,6 +55,7 @@ type Simulator struct {
 	cfg   Config
 	set   Settings
 	hubs  *eventhubs.Server
+	entra *entra.Server
 	ready chan struct{}
 }
 
@@ -59,6 +68,10 @@ func New(cfg Config, set Settings) (*Simulator, error) {
 	if err != nil {
 		return nil, err
 	}
+	directory, err := entra.New(cfg.Entra, entra.Settings{Clock: set.Clock})
+	if err != nil {
+		return nil, err
+	}
 	if err := registerMetrics(set.Registry, hubs); err != nil {
 		return nil, err
 	}
@@ -67,7 +80,7 @@ func New(cfg Config, set Settings) (*Simulator, error) {
 		_, _ = rand.Read(token) // never fails, as its documentation promises
 		cfg.AdminToken = config.NewSecret(base64.RawURLEncoding.EncodeToString(token))
 	}
-	return &Simulator{cfg: cfg, set: set, hubs: hubs, ready: make(chan struct{})}, nil
+	return &Simulator{cfg: cfg, set: set, hubs: hubs, entra: directory, ready: make(chan struct{})}, nil
 }
 
 // Name is the service's name.
@@ -78,6 +91,9 @@ func (s *Simulator) Ready() <-chan struct{} { return s.ready }
 
 // EventHubs is the Event Hubs side, for use in the same process. It works before Run, too.
 func (s *Simulator) EventHubs() *eventhubs.Server { return s.hubs }
+
+// Entra is the login and Graph side, for use in the same process. It works before Run, too.
+func (s *Simulator) Entra() *entra.Server { return s.entra }
 
 // Run listens until ctx ends or a listener fails, then cuts all connections and closes everything it opened.
 func (s *Simulator) Run(ctx context.Context) error {

@@ -67,6 +67,11 @@ func New(ctx context.Context, hubs *eventhubs.Server, token config.Secret) *API 
 	return a
 }
 
+// Mount adds what handler does under a path prefix, behind the token and with bodies bounded. Mount before serving.
+func (a *API) Mount(prefix string, handler http.Handler) {
+	a.mux.Handle(prefix, http.MaxBytesHandler(handler, maxBodyBytes))
+}
+
 // Close ends the replays and waits for them.
 func (a *API) Close() {
 	a.stop()
