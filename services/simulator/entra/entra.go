@@ -86,19 +86,18 @@ func New(cfg Config, set Settings) (*Server, error) {
 		cfg: cfg, clock: set.Clock, state: state.New(set.Clock.Now, set.Source),
 		throttle: throttle.New(cfg.Throttle.settings(), set.Clock.Now), faults: &fault.Set{},
 	}
-	var err error
-	s.login, err = login.New(login.Settings{
+	s.login = login.New(login.Settings{
 		State: s.state, Throttle: s.throttle, Now: set.Clock.Now,
 		TokenLifetime: cfg.TokenLifetime, CAETokenLifetime: cfg.CAETokenLifetime,
 	})
-	if err != nil {
-		return nil, err
-	}
 	s.graph = graph.New(graph.Settings{
 		State: s.state, Throttle: s.throttle, Faults: s.faults, Now: set.Clock.Now, Sleep: s.sleep,
 		Verify: s.login.Verify, KeepPath: cfg.KeepPath,
 	})
-	return s, s.populate()
+	if err := s.populate(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // populate adds what the configuration lists.

@@ -172,6 +172,13 @@ func (w *world) ids(link string) []string {
 
 func member(t *testing.T, object json.RawMessage, name string) string {
 	t.Helper()
+	if name == "id" {
+		var o struct {
+			ID string `json:"id"`
+		}
+		require.NoError(t, json.Unmarshal(object, &o))
+		return o.ID
+	}
 	var m map[string]json.RawMessage
 	require.NoError(t, json.Unmarshal(object, &m))
 	return strings.Trim(string(m[name]), `"`)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"maps"
+	"strconv"
 
 	"github.com/entraflow/entraflow/services/simulator/entra/odata"
 )
@@ -111,18 +112,33 @@ var userDefaults = []string{
 	"surname", "userPrincipalName",
 }
 
-// future are the members of evolvable enumerations that a client must ask for by
-// Prefer: include-unknown-enum-members; without it they arrive as unknownFutureValue.
-var future = map[string][]string{
-	"incomingTokenType":      {"remoteDesktopToken", "refreshToken"},
-	"authenticationProtocol": {"authenticationTransfer", "nativeAuth"},
-	"crossTenantAccessType":  {"passthrough"},
-	"tokenIssuerType":        {"AzureADBackupAuth", "ADFederationServicesMFAAdapter", "NPSExtension"},
-	"activity":               {"servicePrincipal"},
-	"riskDetail": {
-		"m365DAdminDismissedDetection", "adminConfirmedServicePrincipalCompromised", "adminDismissedAllRiskForServicePrincipal",
-		"userChangedPasswordOnPremises", "adminDismissedRiskForSignIn", "adminConfirmedAccountSafe", "microsoftRevokedSessions",
-	},
+// futureValues are those of an evolvable enumeration, as JSON, that a client must ask for.
+type futureValues struct {
+	key string
+	// prefix is how the member begins in compact JSON, up to the value's first quote.
+	prefix []byte
+	values []string
+}
+
+func newFuture(key string, values ...string) futureValues {
+	f := futureValues{key: key, prefix: []byte(key + `":"`)}
+	for _, v := range values {
+		f.values = append(f.values, strconv.Quote(v))
+	}
+	return f
+}
+
+// future are the enumerations with members that a client must ask for by Prefer: include-unknown-enum-members; without
+// it they arrive as unknownFutureValue. At most 8: shape.copy has room for so many.
+var future = []futureValues{
+	newFuture("incomingTokenType", "remoteDesktopToken", "refreshToken"),
+	newFuture("authenticationProtocol", "authenticationTransfer", "nativeAuth"),
+	newFuture("crossTenantAccessType", "passthrough"),
+	newFuture("tokenIssuerType", "AzureADBackupAuth", "ADFederationServicesMFAAdapter", "NPSExtension"),
+	newFuture("activity", "servicePrincipal"),
+	newFuture("riskDetail", "m365DAdminDismissedDetection", "adminConfirmedServicePrincipalCompromised",
+		"adminDismissedAllRiskForServicePrincipal", "userChangedPasswordOnPremises", "adminDismissedRiskForSignIn",
+		"adminConfirmedAccountSafe", "microsoftRevokedSessions"),
 }
 
 // signInBetaProperties are what beta has beside v1.0.

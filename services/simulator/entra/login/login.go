@@ -8,10 +8,10 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
@@ -37,22 +37,23 @@ type Settings struct {
 // Login is an http.Handler, safe for concurrent use.
 type Login struct {
 	set Settings
-	key *rsa.PrivateKey
+	// key makes the signing key when it is first needed: that takes a third of a second.
+	key func() *rsa.PrivateKey
 	mux *http.ServeMux
 }
 
-// New makes a signing key and returns the login host.
-func New(set Settings) (*Login, error) {
-	key, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return nil, fmt.Errorf("making signing key: %w", err)
-	}
+// New returns the login host.
+func New(set Settings) *Login {
+	key := sync.OnceValue(func() *rsa.PrivateKey {
+		k, _ := rsa.GenerateKey(rand.Reader, keyBits) // never fails for 2048 bits
+		return k
+	})
 	l := &Login{set: set, key: key, mux: http.NewServeMux()}
 	l.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", l.openID)
 	l.mux.HandleFunc("GET /common/discovery/instance", l.instance)
 	l.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", l.keys)
 	l.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", l.token)
-	return l, nil
+	return l
 }
 
 func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -173,8 +174,8 @@ func (l *Login) instance(w http.ResponseWriter, r *http.Request) {
 
 // keys is a JSON Web Key Set of the public signing key.
 func (l *Login) keys(w http.ResponseWriter, r *http.Request) {
-	public := l.key.Public().(*rsa.PublicKey) //nolint:errcheck,forcetypeassert // New made it
-	body, _ := json.Marshal(map[string]any{   // texts marshal
+	public := l.key().PublicKey
+	body, _ := json.Marshal(map[string]any{ // texts marshal
 		"keys": []map[string]any{{
 			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": keyID, "x5t": keyID,
 			"n":      base64.RawURLEncoding.EncodeToString(public.N.Bytes()),

@@ -86,7 +86,7 @@ func (l *Login) issue(q request, r *http.Request, now time.Time) ([]byte, *Error
 	if fault := l.authenticate(q, r, app, now); fault != nil {
 		return nil, fault
 	}
-	return l.sign(r, t, app, grant, resource, now)
+	return l.answer(r, l.claims(t, app, grant, resource))
 }
 
 func checkForm(q request, r *http.Request) *Error {
@@ -170,24 +170,56 @@ func isLoopbackURL(resource string) bool {
 	return ok && (host == "localhost" || host == "127.0.0.1")
 }
 
-// sign issues the token. Without consents it has no roles at all.
-func (l *Login) sign(r *http.Request, t *state.Tenant, app *state.App, grant state.Grant, resource string, now time.Time) ([]byte, *Error) {
-	lifetime := l.set.TokenLifetime
-	claims := Claims{
+// Issue returns a token for Graph as an app in a tenant would get it. Its error is state.ErrNotFound.
+func (l *Login) Issue(tenantID, clientID string) (string, error) {
+	t, err := l.set.State.Tenant(tenantID)
+	if err != nil {
+		return "", err
+	}
+	app, err := l.set.State.App(clientID)
+	if err != nil {
+		return "", err
+	}
+	grant, err := l.set.State.Grant(t.ID(), app.ClientID)
+	if err != nil {
+		return "", err
+	}
+	return l.sign(l.claims(t, app, grant, GraphResource), l.set.TokenLifetime)
+}
+
+// claims are those of an app in a tenant. Without consents there are no roles at all.
+func (l *Login) claims(t *state.Tenant, app *state.App, grant state.Grant, resource string) Claims {
+	return Claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer: "https://sts.windows.net/" + t.ID() + "/", Subject: grant.ObjectID, Audience: jwt.ClaimStrings{resource},
+		},
 		TenantID: t.ID(), AppID: app.ClientID, ObjectID: grant.ObjectID, IDType: "app", Roles: grant.Consents,
 		Version: "1.0", AppName: app.Name, TokenID: newID(),
 	}
+}
+
+// sign makes the token.
+func (l *Login) sign(claims Claims, lifetime time.Duration) (string, error) {
+	now := l.set.Now()
+	claims.IssuedAt, claims.NotBefore = jwt.NewNumericDate(now), jwt.NewNumericDate(now)
+	claims.ExpiresAt = jwt.NewNumericDate(now.Add(lifetime))
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, audienceAsText{claims})
+	token.Header["kid"], token.Header["x5t"] = keyID, keyID
+	signed, err := token.SignedString(l.key())
+	if err != nil {
+		return "", fmt.Errorf("signing token: %w", err)
+	}
+	return signed, nil
+}
+
+// answer is the body of a token that was issued.
+func (l *Login) answer(r *http.Request, claims Claims) ([]byte, *Error) {
+	lifetime := l.set.TokenLifetime
 	if capabilities := clientCapabilities(r.PostForm.Get("claims")); slices.Contains(capabilities, "CP1") {
 		claims.ClientCapabilities = capabilities
 		lifetime = l.set.CAETokenLifetime
 	}
-	claims.RegisteredClaims = jwt.RegisteredClaims{
-		Issuer: "https://sts.windows.net/" + t.ID() + "/", Subject: grant.ObjectID, Audience: jwt.ClaimStrings{resource},
-		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lifetime)),
-	}
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, audienceAsText{claims})
-	token.Header["kid"], token.Header["x5t"] = keyID, keyID
-	signed, err := token.SignedString(l.key)
+	signed, err := l.sign(claims, lifetime)
 	if err != nil {
 		return nil, failure(90033, request{}, "")
 	}
@@ -226,7 +258,7 @@ func clientCapabilities(claims string) []string {
 // Verify reads a token of this login host, checks signature and lifetime, and returns its claims. Its error is jwt's.
 func (l *Login) Verify(token string) (Claims, error) {
 	var claims Claims
-	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return l.key.Public(), nil },
+	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return l.key().Public(), nil },
 		jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(l.set.Now), jwt.WithExpirationRequired())
 	if err != nil {
 		return Claims{}, fmt.Errorf("verifying token: %w", err)
