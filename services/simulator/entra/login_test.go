@@ -170,7 +170,7 @@ func TestTokenErrors(t *testing.T) {
 		"stranger's key":        {form: signed(k.stranger, claims(nil)), code: 700027, status: 401, err: "invalid_client"},
 		"wrong signature": {form: assertion(k.stranger.assertion(t, jwt.SigningMethodRS256, claims(nil), map[string]any{"x5t": k.registered.s1()})),
 			code: 700027, status: 401, err: "invalid_client"},
-		"expired certificate": {form: signed(k.expired, claims(nil)), code: 700027, status: 401, err: "invalid_client"},
+		"expired certificate": {form: signed(k.expired, claims(nil)), code: 1000502, status: 401, err: "invalid_client"},
 		"wrong audience":      {form: signed(k.registered, claims(jwt.MapClaims{"aud": "https://elsewhere"})), code: 700027, status: 401, err: "invalid_client"},
 		"wrong issuer":        {form: signed(k.registered, claims(jwt.MapClaims{"iss": otherTenant})), code: 700021, status: 400, err: "invalid_request"},
 		"late":                {form: signed(k.registered, claims(jwt.MapClaims{"exp": time.Now().Add(-time.Hour).Unix()})), code: 700024, status: 401, err: "invalid_client"},

@@ -169,9 +169,8 @@ func unzipBody(r *http.Request) *apiError {
 // charge takes the request's costs from the buckets that cover it.
 func (g *Graph) charge(c *call, h http.Header) *apiError {
 	activity := c.selectsActivity()
-	var d throttle.Decision
-	bucket, charges := c.charges(activity)
-	d = g.set.Throttle.Take(bucket, c.tenant.ID(), c.claims.AppID, charges)
+	bucket, charges := c.charges()
+	d := g.set.Throttle.Take(bucket, c.tenant.ID(), c.claims.AppID, charges)
 	if activity && d.OK {
 		d = g.set.Throttle.Take(throttle.BucketActivity, c.tenant.ID(), c.claims.AppID, throttle.Activity())
 	}
@@ -202,7 +201,7 @@ func throttleInformation(bucket string) string {
 	return "RequestLimitExceeded"
 }
 
-func (c *call) charges(bool) (bucket string, charges []throttle.Charge) {
+func (c *call) charges() (bucket string, charges []throttle.Charge) {
 	switch c.resource.bucket {
 	case throttle.BucketReports:
 		return throttle.BucketReports, throttle.Reports()

@@ -30,7 +30,7 @@ func (g *Graph) spoil(c *call) *apiError {
 			}
 			continue
 		}
-		bucket, _ := c.charges(false)
+		bucket, _ := c.charges()
 		if f.Kind == fault.Throttle {
 			g.set.Throttle.CountFault(bucket, c.tenant.ID(), c.claims.AppID)
 		}

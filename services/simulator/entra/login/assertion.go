@@ -90,7 +90,7 @@ func checkCertificate(q request, r *http.Request, app *state.App, token *jwt.Tok
 	case err != nil:
 		return failure(700027, q, "The key used is not the one of the certificate., "+named)
 	case now.After(certificate.NotAfter.Add(clockSkew)) || now.Before(certificate.NotBefore.Add(-clockSkew)):
-		return failure(700027, q, "The key was expired., "+named)
+		return failure(1000502, q, "")
 	case !slices.ContainsFunc(claims.Audience, func(a string) bool { return isTokenEndpoint(a, r) }):
 		return failure(700027, q, "The assertion's audience is not the token endpoint., "+named)
 	}

@@ -58,6 +58,7 @@ var known = []Error{
 	{700211, 401, invalidClient, "No matching federated identity record found for presented assertion issuer '{detail}'. Please check your federated identity credential Subject, Audience and Issuer against the presented assertion.", 0},
 	{700212, 401, invalidClient, "No matching federated identity record found for presented assertion audience '{detail}'. Please check your federated identity credential Subject, Audience and Issuer against the presented assertion.", 0},
 	{700213, 401, invalidClient, "No matching federated identity record found for presented assertion subject '{detail}'. Please check your federated identity credential Subject, Audience and Issuer against the presented assertion.", 0},
+	{1000502, 401, invalidClient, "The provided certificate is not within its specified validity period.", 0},
 	{7000112, 400, unauthorizedClient, "Application '{app}'({detail}) is disabled.", 0},
 	{7000215, 401, invalidClient, "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '{app}'.", 0},
 	{7000218, 401, invalidClient, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.", 0},
