@@ -123,14 +123,20 @@ type graphError struct {
 	} `json:"innerError"`
 }
 
+// reply is a response without its body.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // raw gets a path or a link as it is.
-func (w *world) raw(ctx context.Context, link, token string, header ...string) (*http.Response, []byte, error) {
+func (w *world) raw(ctx context.Context, link, token string, header ...string) (reply, []byte, error) {
 	if !strings.HasPrefix(link, "http") {
 		link = w.plain.URL + link
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.ReplaceAll(link, " ", "%20"), nil)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, nil, err
 	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -140,11 +146,11 @@ func (w *world) raw(ctx context.Context, link, token string, header ...string) (
 	}
 	response, err := w.plain.Client().Do(r)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, nil, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return response, body, err
+	return reply{response.StatusCode, response.Header}, body, err
 }
 
 // get gets a page, checks its status, and decodes it.

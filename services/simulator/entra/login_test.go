@@ -11,9 +11,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"strings"
 	"testing"
@@ -62,9 +62,7 @@ func newKey(t *testing.T, name string, notAfter time.Time) key {
 func (k key) assertion(t *testing.T, method jwt.SigningMethod, claims jwt.MapClaims, header map[string]any) string {
 	t.Helper()
 	token := jwt.NewWithClaims(method, claims)
-	for name, value := range header {
-		token.Header[name] = value
-	}
+	maps.Copy(token.Header, header)
 	signed, err := token.SignedString(k.private)
 	require.NoError(t, err)
 	return signed
@@ -110,16 +108,12 @@ func TestTokenErrors(t *testing.T) {
 	endpoint := w.plain.URL + "/" + tenantID + "/oauth2/v2.0/token"
 	claims := func(change jwt.MapClaims) jwt.MapClaims {
 		c := jwt.MapClaims{"iss": clientID, "sub": clientID, "aud": endpoint, "jti": "1", "nbf": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix()}
-		for name, value := range change {
-			c[name] = value
-		}
+		maps.Copy(c, change)
 		return c
 	}
 	federated := func(change jwt.MapClaims) jwt.MapClaims {
 		c := claims(jwt.MapClaims{"iss": idp, "sub": "workload", "aud": "api://AzureADTokenExchange"})
-		for name, value := range change {
-			c[name] = value
-		}
+		maps.Copy(c, change)
 		return c
 	}
 	assertion := func(text string) map[string]string {
@@ -168,8 +162,10 @@ func TestTokenErrors(t *testing.T) {
 		"no resource":           {form: map[string]string{"scope": "openid"}, code: 700023, status: 400, err: "invalid_scope"},
 		"other cloud's Graph":   {form: map[string]string{"scope": "https://graph.microsoft.us/.default"}, code: 500011, status: 400, err: "invalid_resource"},
 		"stranger's key":        {form: signed(k.stranger, claims(nil)), code: 700027, status: 401, err: "invalid_client"},
-		"wrong signature": {form: assertion(k.stranger.assertion(t, jwt.SigningMethodRS256, claims(nil), map[string]any{"x5t": k.registered.s1()})),
-			code: 700027, status: 401, err: "invalid_client"},
+		"wrong signature": {
+			form: assertion(k.stranger.assertion(t, jwt.SigningMethodRS256, claims(nil), map[string]any{"x5t": k.registered.s1()})),
+			code: 700027, status: 401, err: "invalid_client",
+		},
 		"expired certificate": {form: signed(k.expired, claims(nil)), code: 1000502, status: 401, err: "invalid_client"},
 		"wrong audience":      {form: signed(k.registered, claims(jwt.MapClaims{"aud": "https://elsewhere"})), code: 700027, status: 401, err: "invalid_client"},
 		"wrong issuer":        {form: signed(k.registered, claims(jwt.MapClaims{"iss": otherTenant})), code: 700021, status: 400, err: "invalid_request"},
@@ -182,8 +178,10 @@ func TestTokenErrors(t *testing.T) {
 		"federated, subject":  {form: assertion(k.idp.assertion(t, jwt.SigningMethodRS256, federated(jwt.MapClaims{"sub": "x"}), nil)), code: 700213, status: 401, err: "invalid_client"},
 		"federated, late":     {form: assertion(k.idp.assertion(t, jwt.SigningMethodRS256, federated(jwt.MapClaims{"exp": 1}), nil)), code: 700024, status: 401, err: "invalid_client"},
 		"federated, key":      {form: assertion(k.stranger.assertion(t, jwt.SigningMethodRS256, federated(nil), nil)), code: 50013, status: 401, err: "invalid_client"},
-		"disabled": {before: func() { require.NoError(t, w.server.SetDisabled(clientID, tenantID, true)) },
-			code: 7000112, status: 400, err: "unauthorized_client"},
+		"disabled": {
+			before: func() { require.NoError(t, w.server.SetDisabled(clientID, tenantID, true)) },
+			code:   7000112, status: 400, err: "unauthorized_client",
+		},
 		"forced 53003":  {before: force(53003), code: 53003, status: 400, err: "access_denied"},
 		"forced 530032": {before: force(530032), code: 530032, status: 400, err: "access_denied"},
 		"forced 50196":  {before: force(50196), code: 50196, status: 400, err: "invalid_grant"},
@@ -231,7 +229,8 @@ func TestTokenErrors(t *testing.T) {
 func TestTokenClaims(t *testing.T) {
 	w := newWorld(t)
 	decode := func(token any) map[string]any {
-		parts := strings.Split(token.(string), ".")
+		text, _ := token.(string)
+		parts := strings.Split(text, ".")
 		body, err := base64.RawURLEncoding.DecodeString(parts[1])
 		require.NoError(t, err)
 		var m map[string]any
@@ -317,7 +316,7 @@ func TestAzureIdentity(t *testing.T) {
 		require.NoError(t, err)
 		_, err = credential.GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{"https://graph.microsoft.com/.default"}})
 		var failed *azidentity.AuthenticationFailedError
-		require.True(t, errors.As(err, &failed), "%s: %v", name, err)
+		require.ErrorAs(t, err, &failed, name)
 		text, err := io.ReadAll(failed.RawResponse.Body)
 		require.NoError(t, err)
 		require.Contains(t, string(text), fmt.Sprintf(`"error_codes":[%d]`, tt.code))

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -41,9 +42,7 @@ func unauthorized(message string) *apiError {
 // write answers with an OData error body, or HTML.
 func (e *apiError) write(w http.ResponseWriter, c *call) {
 	h := w.Header()
-	for name, values := range e.header {
-		h[name] = values
-	}
+	maps.Copy(h, e.header)
 	if e.html != "" {
 		h.Set("Content-Type", "text/html; charset=UTF-8")
 		w.WriteHeader(e.status)

@@ -62,7 +62,6 @@ type call struct {
 // answer is a response; body is written as it is, but for gzip.
 type answer struct {
 	status int
-	header http.Header
 	body   *page
 }
 

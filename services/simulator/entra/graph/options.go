@@ -202,7 +202,7 @@ func withoutTypes(e odata.Expr, types map[string]string) odata.Expr {
 	if n != 1 {
 		return e
 	}
-	return odata.And(slices.DeleteFunc(slices.Clone(and), isTypes))
+	return slices.DeleteFunc(slices.Clone(and), isTypes)
 }
 
 // onlyKnown is true of one or several types between which there is an or.

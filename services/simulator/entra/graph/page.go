@@ -15,9 +15,8 @@ import (
 
 // page is the body of a collection, written once. Free it when it has been sent.
 type page struct {
-	buf    *bytes.Buffer
-	prefix int
-	count  int
+	buf   *bytes.Buffer
+	count int
 }
 
 // Pools of what a page needs; a page of 1,000 sign-ins has some 2 MiB.
@@ -33,7 +32,7 @@ var (
 const maxPooled = 8 << 20
 
 func takeBuffer() *bytes.Buffer {
-	b, _ := buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool has nothing else
+	b, _ := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	return b
 }
@@ -117,7 +116,7 @@ func (g *Graph) send(w http.ResponseWriter, c *call, a *answer) {
 }
 
 func compress(to *bytes.Buffer, body []byte) {
-	z, _ := zippers.Get().(*gzip.Writer) //nolint:errcheck // the pool has nothing else
+	z, _ := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(z)
 	z.Reset(to)
 	_, _ = z.Write(body) // a buffer takes everything

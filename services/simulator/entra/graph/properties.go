@@ -37,14 +37,15 @@ var signInFilters = map[string]odata.Property{
 	"riskEventTypes_v2/any": text(eqStarts),
 }
 
-var signInBetaFilters = with(signInFilters, map[string]odata.Property{
+// signInBetaFilters are what beta filters by beside signInFilters.
+var signInBetaFilters = map[string]odata.Property{
 	"signInEventTypes/any": text(eqOnly), "servicePrincipalId": text(eqOnly), "servicePrincipalName": text(eqStarts),
 	"uniqueTokenIdentifier": text(eqOnly), "authenticationRequirement": text(eqOnly), "tokenIssuerType": text(eqOnly),
 	"authenticationProtocol": text(eqOnly), "crossTenantAccessType": text(eqOnly), "homeTenantId": text(eqOnly),
 	"resourceTenantId": text(eqOnly), "userType": text(eqOnly), "signInIdentifier": text(eqOnly), "userAgent": text(eqStarts),
 	"originalRequestId": text(eqOnly), "sessionId": text(eqOnly), "autonomousSystemNumber": {Kind: odata.Number, Ops: eqOnly},
 	"flaggedForReview": {Kind: odata.Bool, Ops: eqOnly},
-})
+}
 
 var auditFilters = map[string]odata.Property{
 	"activityDateTime": when(closedOnly), "id": text(eqOnly), "activityDisplayName": text(eqStarts), "category": text(eqOnly),

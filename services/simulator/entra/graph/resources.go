@@ -42,7 +42,7 @@ type resource struct {
 	// defaultTop and maxTop are page sizes. A greater $top is cut, or refused if strictTop.
 	defaultTop, maxTop int
 	strictTop          bool
-	// filters by version; beta's are filters and betaFilters.
+	// filters are v1.0's, betaFilters what beta has beside.
 	filters, betaFilters map[string]odata.Property
 	// defaults are what v1.0 returns without $select; nil is all.
 	defaults []string
@@ -111,7 +111,7 @@ const maxTopActivity = 500
 func (r *resource) schema(beta bool) odata.Schema {
 	properties := r.filters
 	if beta && r.betaFilters != nil {
-		properties = r.betaFilters
+		properties = with(properties, r.betaFilters)
 	}
 	return odata.Schema{Type: "microsoft.graph." + r.typeName, Properties: properties}
 }

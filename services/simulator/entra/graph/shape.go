@@ -81,12 +81,7 @@ func (s *shape) value(key, value []byte) []byte {
 }
 
 func contains(names []string, key []byte) bool {
-	for _, name := range names {
-		if name == string(key) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(names, string(key))
 }
 
 // members calls yield for the members of a valid JSON object in their order. It does not look into values.

@@ -129,7 +129,7 @@ func (l *Login) findApp(q request, t *state.Tenant) (*state.App, state.Grant, *E
 func (l *Login) resource(q request, r *http.Request) (string, *Error) {
 	scope := r.PostForm.Get("scope")
 	var resources []string
-	for _, s := range strings.Fields(scope) {
+	for s := range strings.FieldsSeq(scope) {
 		if slices.Contains([]string{"openid", "profile", "email", "offline_access"}, s) {
 			continue
 		}
@@ -237,7 +237,7 @@ func (a audienceAsText) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Claims
 		Audience string `json:"aud"`
-	}{a.Claims, a.Claims.Audience[0]})
+	}{a.Claims, a.Audience[0]})
 }
 
 // clientCapabilities reads {"access_token":{"xms_cc":{"values":["CP1"]}}}; what is none has none.

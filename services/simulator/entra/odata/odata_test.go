@@ -1,7 +1,6 @@
 package odata_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -70,7 +69,7 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		_, err := odata.Parse(filter)
 		var refused *odata.Error
-		require.True(t, errors.As(err, &refused), "%q: %v", filter, err)
+		require.ErrorAs(t, err, &refused, filter)
 		require.Contains(t, refused.Text, "Invalid filter clause", filter)
 	}
 }

@@ -259,7 +259,7 @@ func isGUID(s string) bool {
 			}
 			continue
 		}
-		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+		if strings.IndexByte("0123456789abcdefABCDEF", c) < 0 {
 			return false
 		}
 	}
