@@ -35,6 +35,8 @@ type Settings struct {
 	app.Settings
 	// InProcess, if set, connects to an embedded NATS server without a socket.
 	InProcess nats.InProcessConnProvider
+	// Cloud, if set, is asked for clouds that the config does not name: those of a simulator in the same process.
+	Cloud func(name string) (CloudConfig, bool)
 }
 
 // Collector is a lifecycle.Service.
@@ -137,7 +139,7 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 		gate: gate, budget: limits, sealer: sealer,
 		tenants: tenant.Settings{
 			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate,
-			Checkpoints: checkpoints, Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.cfg.endpoints,
+			Checkpoints: checkpoints, Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.endpoints,
 			Slots: tenant.NewSlots(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
 			Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics, Registerer: c.set.Registry,
 		},

@@ -81,8 +81,11 @@ func (c Config) Validate() error {
 }
 
 // endpoints returns where a cloud is. CA files are read each time: they may be made later than the collector.
-func (c Config) endpoints(cloud string) (entra.Endpoints, error) {
-	own, ok := c.Clouds[cloud]
+func (c *Collector) endpoints(cloud string) (entra.Endpoints, error) {
+	own, ok := c.cfg.Clouds[cloud]
+	if !ok && c.set.Cloud != nil {
+		own, ok = c.set.Cloud(cloud)
+	}
 	if !ok {
 		return entra.NewEndpoints(cloud, entra.Overrides{})
 	}

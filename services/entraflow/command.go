@@ -17,8 +17,10 @@ On first start it writes credentials into DATA_DIR/credentials, readable by you 
 prints where it listens. Ctrl-C stops it; what was taken is stored then, and the next start goes on
 where it was.
 
-With --simulator it reads a simulated Event Hub, which --replay fills from record files: one JSON
-record a line, as Entra's diagnostic settings write them to a hub.`
+With --simulator it makes a simulated Entra tenant of 2,000 users with 30 days of history, connects it as you
+would connect yours, collects it and follows it, by Graph and by a simulated Event Hub. --seed chooses another
+tenant. With --replay there is no tenant: the hub is filled from record files, one JSON record a line, as Entra's
+diagnostic settings write them to a hub.`
 
 // Command is the command line of the program.
 func Command(p app.Process) *cobra.Command {
@@ -42,10 +44,11 @@ func upCommand(p app.Process) *cobra.Command {
 		},
 		Flags: []app.Flag{
 			{Name: "data-dir", Key: "entraflow.data_dir", Usage: "directory of all data and credentials"},
-			{Name: "simulator", Key: "entraflow.simulator", Usage: "add a simulated Event Hub", Bool: true},
+			{Name: "simulator", Key: "entraflow.simulator", Usage: "add a simulated Event Hub and, without --replay, a simulated tenant", Bool: true},
+			{Name: "seed", Key: "entraflow.seed", Usage: "choose the simulated tenant"},
 			{Name: "replay", Key: "entraflow.replay", Usage: "record file or folder to feed through the simulated hub"},
 			{Name: "rate", Key: "entraflow.replay_rate", Usage: "records a second of the replay, 0 as fast as can be"},
-			{Name: "once", Key: "entraflow.once", Usage: "end when everything replayed is stored", Bool: true},
+			{Name: "once", Key: "entraflow.once", Usage: "end when everything is collected or replayed, and stored", Bool: true},
 			{Name: "summary", Key: "entraflow.summary", Usage: "file for a summary as JSON, with --once"},
 			{Name: "gateway-address", Key: "gateway.grpc.address", Usage: "host:port of the gRPC gateway"},
 			{Name: "nats-listen", Key: "entraflow.nats.listen", Usage: "host:port of NATS, empty for none"},

@@ -6,6 +6,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/collector"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/sink"
@@ -16,6 +17,7 @@ import (
 // process. What the services need to reach NATS and ClickHouse is filled in.
 type Config struct {
 	Own       `yaml:",inline"`
+	Collector collector.Config `yaml:"-"`
 	Streamer  streamer.Config  `yaml:"-"`
 	Sink      sink.Config      `yaml:"-"`
 	Gateway   gateway.Config   `yaml:"-"`
@@ -30,10 +32,15 @@ type Own struct {
 	// ClickHouse is the embedded engine; its data_dir is inside DataDir and cannot be set.
 	ClickHouse ClickHouseConfig `yaml:"clickhouse"`
 
-	// Simulator adds a simulated Event Hub that the streamer reads.
+	// Simulator adds a simulated Event Hub that the streamer reads, and without Replay a simulated tenant that the
+	// collector reads.
 	Simulator bool `yaml:"simulator"`
+	// Seed chooses the simulated tenant.
+	Seed uint64 `yaml:"seed"`
+	// ThrottleScale multiplies Microsoft's limits for the simulated tenant and the collector alike; 0 is none.
+	ThrottleScale float64 `yaml:"throttle_scale"`
 	// Replay is a folder or file of records to feed through the simulated hub. It implies Simulator.
-	// Empty: a small set of synthetic records, and one more every few seconds.
+	// Empty: the simulated tenant's own records.
 	Replay string `yaml:"replay"`
 	// ReplayRate is in records a second; 0 is as fast as can be.
 	ReplayRate float64 `yaml:"replay_rate"`
@@ -65,7 +72,9 @@ func DefaultConfig() Config {
 			DataDir:    defaultDataDir,
 			NATS:       natsserver.DefaultConfig(),
 			ClickHouse: ClickHouseConfig{Listen: defaultClickHouseHTTP, Engine: embedded.DefaultConfig()},
+			Seed:       1, ThrottleScale: defaultThrottleScale,
 		},
+		Collector: collector.DefaultConfig(),
 		Streamer:  streamer.DefaultConfig(),
 		Sink:      sink.DefaultConfig(),
 		Gateway:   gateway.DefaultConfig(),
@@ -79,6 +88,8 @@ func (c Config) wired() Config {
 	c.ClickHouse.Engine.DataDir = filepath.Join(c.DataDir, "clickhouse")
 	c.Sink.ClickHouse.Embedded = c.ClickHouse.Engine
 	c.Gateway.TokenFile = filepath.Join(c.credentials(), "gateway.token")
+	key := filepath.Join(c.credentials(), "seal.key")
+	c.Collector.Seal.KeyFile, c.Gateway.Seal.KeyFile = key, key
 	return c
 }
 
@@ -86,6 +97,9 @@ func (c Config) wired() Config {
 func (c Config) effective() Config {
 	c = c.wired()
 	c.Simulator = c.Simulator || c.Replay != ""
+	if c.simulatesTenant() {
+		c = c.withTenant()
+	}
 	if c.Streamer.Instance == "" {
 		// One process at a time has the data directory, so after a crash its claims are its own.
 		c.Streamer.Instance = "entraflow"
@@ -97,6 +111,7 @@ func (c Config) effective() Config {
 		replaceDefault(&c.Gateway.GRPC.Address, defaultGateway)
 		replaceDefault(&c.Simulated.Listen.AMQP, simulator.DefaultConfig().Listen.AMQP)
 		replaceDefault(&c.Simulated.Listen.Admin, simulator.DefaultConfig().Listen.Admin)
+		replaceDefault(&c.Simulated.Listen.Entra, defaultEntra)
 	}
 	return c
 }
@@ -114,6 +129,7 @@ func (c Config) credentials() string { return filepath.Join(c.DataDir, "credenti
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("entraflow", c.Own.Validate())
+	p.Under("collector", c.Collector.Validate())
 	p.Under("streamer", c.Streamer.Validate())
 	p.Under("sink", c.Sink.Validate())
 	p.Under("gateway", c.Gateway.Validate())
@@ -130,6 +146,7 @@ func (c Own) Validate() error {
 		"must be a loopback host:port: it has no TLS")
 	p.Check(config.IsLoopback(c.NATS.Listen) || c.NATS.Listen == "", "nats.listen",
 		"must be a loopback host:port: it has no TLS")
+	p.Check(c.ThrottleScale >= 0, "throttle_scale", "must not be negative")
 	p.Check(c.ReplayRate >= 0, "replay_rate", "must not be negative")
 	p.Check(c.Once || c.Summary == "", "summary", "is written with once only")
 	return p.Err()
@@ -139,6 +156,7 @@ func (c Own) Validate() error {
 func (c *Config) Sections() []config.Section {
 	return []config.Section{
 		{Name: "entraflow", Config: &c.Own},
+		{Name: "collector", Config: &c.Collector},
 		{Name: "streamer", Config: &c.Streamer},
 		{Name: "sink", Config: &c.Sink},
 		{Name: "gateway", Config: &c.Gateway},

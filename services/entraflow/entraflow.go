@@ -1,5 +1,5 @@
-// Package entraflow is the whole product in one process: NATS, ClickHouse, streamer, sink and gateway, and on
-// request a simulated Event Hub, all with their data in one directory.
+// Package entraflow is the whole product in one process: NATS, ClickHouse, collector, streamer, sink and gateway, and
+// on request a simulated Event Hub and tenant, all with their data in one directory.
 //
 // It owns that directory and writes credentials into it, mode 0600. It adds no behaviour to the services:
 // each is the same code as in its own process and only gets its connections handed over. It is the one
@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -23,8 +24,10 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
+	"github.com/entraflow/entraflow/services/collector"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
+	"github.com/entraflow/entraflow/services/simulator/tenant"
 	"github.com/entraflow/entraflow/services/sink"
 	"github.com/entraflow/entraflow/services/streamer"
 )
@@ -113,6 +116,9 @@ func (e *Entraflow) Run(ctx context.Context) (err error) {
 
 // work feeds the simulated hub, and with Once waits until everything is stored and sums up.
 func (e *Entraflow) work(ctx context.Context, o *opened, s *services, began time.Time) error {
+	if err := e.connect(ctx, s); err != nil {
+		return orDone(ctx, err)
+	}
 	replayed, err := e.feed(ctx, s)
 	if err != nil {
 		return orDone(ctx, err)
@@ -163,6 +169,9 @@ const closeTimeout = 15 * time.Second
 type services struct {
 	simulator *simulator.Simulator // nil without Config.Simulator
 	hub       streamer.HubConfig   // the simulated hub
+	tenant    *tenant.Tenant       // the simulated tenant; nil without one
+	announced atomic.Pointer[simulator.Announcement]
+	collector *collector.Collector
 	streamer  *streamer.Streamer
 	sink      *sink.Sink
 	gateway   *gateway.Service
@@ -176,7 +185,7 @@ type bases struct{ events, dead uint64 }
 
 // inOrder lists the services along the flow.
 func (s *services) inOrder() []lifecycle.Service {
-	flow := []lifecycle.Service{s.streamer, s.sink, s.http, s.gateway}
+	flow := []lifecycle.Service{s.collector, s.streamer, s.sink, s.http, s.gateway}
 	if s.simulator != nil {
 		return append([]lifecycle.Service{s.simulator}, flow...)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/app/apptest"
+	"github.com/entraflow/entraflow/services/collector"
 	"github.com/entraflow/entraflow/services/entraflow"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
@@ -29,8 +30,14 @@ func TestMain(m *testing.M) {
 // once runs the product on the data directory until everything replayed is stored.
 func once(t *testing.T, dataDir, replay string) entraflow.Summary {
 	t.Helper()
+	return runOnce(t, dataDir, func(c *entraflow.Config) { c.Replay = replay })
+}
+
+func runOnce(t *testing.T, dataDir string, change func(*entraflow.Config)) entraflow.Summary {
+	t.Helper()
 	cfg := entraflow.DefaultConfig()
-	cfg.DataDir, cfg.Once, cfg.Simulator, cfg.Replay = dataDir, true, true, replay
+	cfg.DataDir, cfg.Once, cfg.Simulator = dataDir, true, true
+	change(&cfg)
 	cfg.Summary = filepath.Join(t.TempDir(), "summary.json")
 	var out bytes.Buffer
 	product, err := entraflow.New(cfg, entraflow.Settings{Settings: apptest.Settings(t), Stdout: &out})
@@ -76,14 +83,30 @@ func TestOnceStoresEveryRecordOfTheCorpus(t *testing.T) {
 	require.Equal(t, s.Stored, again.Stored)
 }
 
-func TestOnceStoresOneOfEachCategoryOfTheDemo(t *testing.T) {
-	s := once(t, t.TempDir(), "")
+func TestOnceStoresOneOfEachCategory(t *testing.T) {
+	s := once(t, t.TempDir(), filepath.Join("testdata", "categories.ndjson"))
 	require.Equal(t, map[string]uint64{
 		"signin.interactive": 2, "signin.non_interactive": 1, "signin.service_principal": 1, "signin.managed_identity": 1,
 		"signin.adfs": 1, "audit": 1, "risk_detection": 1, "risky_user": 1, "provisioning": 1, "graph_activity": 1,
 	}, s.Stored)
 	require.Equal(t, uint64(11), s.EventsIn)
 	require.Zero(t, s.Duplicates+s.DeadLetters)
+	require.Nil(t, s.Truth, "a replay starts no tenant")
+}
+
+// A tenant is connected by the API, collected by Graph and, in part, by the hub too.
+func TestOnceCollectsTheWholeSimulatedTenant(t *testing.T) {
+	for _, seed := range []uint64{1, 90210} {
+		dataDir := t.TempDir()
+		s := runOnce(t, dataDir, func(c *entraflow.Config) {
+			c.Seed, c.ThrottleScale = seed, 0
+			c.Simulated.Entra.Quick.Tenant.Users, c.Simulated.Entra.Quick.Tenant.Days = 150, 8
+		})
+		require.Len(t, s.Truth, 8)
+		require.Equal(t, s.Truth, s.Stored)
+		require.Equal(t, s.EventsIn, stored(s)+s.Duplicates+s.DeadLetters)
+		require.Zero(t, s.DeadLetters)
+	}
 }
 
 func TestUnreadableRecordsAreCountedWithTheirReason(t *testing.T) {
@@ -110,7 +133,10 @@ func TestNothingToReplayIsAnError(t *testing.T) {
 
 func TestCredentialsAreTheOwnersAlone(t *testing.T) {
 	dataDir := t.TempDir()
-	once(t, dataDir, "")
+	runOnce(t, dataDir, func(c *entraflow.Config) {
+		c.ThrottleScale = 0
+		c.Simulated.Entra.Quick.Tenant.Users, c.Simulated.Entra.Quick.Tenant.Days = 100, 2
+	})
 	entries, err := os.ReadDir(filepath.Join(dataDir, "credentials"))
 	require.NoError(t, err)
 	require.NotEmpty(t, entries)
@@ -140,9 +166,10 @@ func TestDeployedConfigs(t *testing.T) {
 			p.Args = args
 			return app.Execute(t.Context(), p, simulator.Command(p))
 		},
-		"streamer.yaml": program(t, streamer.Program()),
-		"sink.yaml":     program(t, sink.Program()),
-		"gateway.yaml":  program(t, gateway.Program()),
+		"streamer.yaml":  program(t, streamer.Program()),
+		"sink.yaml":      program(t, sink.Program()),
+		"gateway.yaml":   program(t, gateway.Program()),
+		"collector.yaml": program(t, collector.Program()),
 	}
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)

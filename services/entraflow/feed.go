@@ -10,14 +10,19 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
-	"github.com/entraflow/entraflow/services/entraflow/internal/demo"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/simulator/eventhubs"
+	"github.com/entraflow/entraflow/services/simulator/tenant"
 	"github.com/entraflow/entraflow/services/streamer"
 )
 
-// trickle is how often a synthetic record comes while nothing is replayed, so that there is something to watch.
-const trickle = 5 * time.Second
+const (
+	// trickle is how often the hub gets what happened in the simulated tenant.
+	trickle = 5 * time.Second
+	// streamedBack is how far back its records are in the hub, and maxStreamed how many of a log at a time.
+	streamedBack = time.Hour
+	maxStreamed  = 2000
+)
 
 // dial connects the streamer to the simulated hub over a pipe, through the unmodified SDK.
 func (e *Entraflow) dial(sim *simulator.Simulator) streamer.Dialer {
@@ -30,7 +35,8 @@ func (e *Entraflow) dial(sim *simulator.Simulator) streamer.Dialer {
 }
 
 // feed puts the records to replay into the simulated hub and returns how many they were. Without
-// anything to replay it puts the synthetic ones in, and then, unless Once, another one every few seconds.
+// anything to replay it puts the newest of the simulated tenant's records in, which the collector reads from Graph
+// too, and then, unless Once, what happens in the tenant as it happens.
 func (e *Entraflow) feed(ctx context.Context, s *services) (int64, error) {
 	if s.simulator == nil {
 		return 0, nil
@@ -46,31 +52,49 @@ func (e *Entraflow) feed(ctx context.Context, s *services) (int64, error) {
 		}
 		return result.Records, err
 	}
-	records, err := demo.Records(e.set.Clock.Now())
-	if err != nil {
-		return 0, err
-	}
-	result, err := hub.ReplayFrom(ctx, bytes.NewReader(bytes.Join(records, []byte("\n"))), eventhubs.ReplayOptions{})
+	now := e.set.Clock.Now()
+	result, err := e.stream(ctx, hub, s.tenant, now.Add(-streamedBack), now)
 	if err != nil || e.cfg.Once {
-		return result.Records, err
+		return result, err
 	}
-	return result.Records, e.trickle(ctx, hub)
+	return result, e.trickle(ctx, hub, s.tenant, now)
 }
 
 var errNothingToReplay = errors.New("no records: expected .json, .ndjson or .jsonl files with one record a line")
 
-// trickle feeds one synthetic record after the other until ctx is done.
-func (e *Entraflow) trickle(ctx context.Context, hub *eventhubs.Hub) error {
-	for i := 0; ; i++ {
+// stream feeds the tenant's records of a time through the hub. Risk comes by Graph alone: there it is a state, and
+// in a hub the states that led to it.
+func (e *Entraflow) stream(ctx context.Context, hub *eventhubs.Hub, t *tenant.Tenant, from, to time.Time) (int64, error) {
+	var all bytes.Buffer
+	for _, log := range []string{
+		tenant.Interactive, tenant.NonInteractive, tenant.ServicePrincipal, tenant.ManagedIdentity, tenant.Audit,
+	} {
+		n := 0
+		for _, record := range t.HubRecords(log, tenant.Query{From: from, To: to, At: to}) {
+			if n++; n > maxStreamed {
+				break
+			}
+			all.Write(record)
+			all.WriteByte('\n')
+		}
+	}
+	if all.Len() == 0 {
+		return 0, nil
+	}
+	result, err := hub.ReplayFrom(ctx, &all, eventhubs.ReplayOptions{})
+	return result.Records, err
+}
+
+// trickle feeds what happens in the tenant until ctx is done.
+func (e *Entraflow) trickle(ctx context.Context, hub *eventhubs.Hub, t *tenant.Tenant, since time.Time) error {
+	for {
 		if err := e.set.Clock.Sleep(ctx, trickle); err != nil {
 			return nil //nolint:nilerr // asked to stop
 		}
-		records, err := demo.Records(e.set.Clock.Now())
-		if err != nil {
+		now := e.set.Clock.Now()
+		if _, err := e.stream(ctx, hub, t, since, now); err != nil {
 			return err
 		}
-		if _, err := hub.ReplayFrom(ctx, bytes.NewReader(records[i%len(records)]), eventhubs.ReplayOptions{}); err != nil {
-			return err
-		}
+		since = now.Add(1)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/services/simulator/tenant"
 	"github.com/entraflow/entraflow/services/streamer"
 )
 
@@ -18,8 +19,9 @@ const (
 	drainedInterval = 100 * time.Millisecond
 	// storedTimeout bounds the wait for the sink after the last record was published.
 	storedTimeout = 5 * time.Minute
-	// recordsMetric counts the records that the streamer has read, by hub and partition.
-	recordsMetric = "entraflow_streamer_records_total"
+	// streamedMetric and collectedMetric count the records that streamer and collector have read.
+	streamedMetric  = "entraflow_streamer_records_total"
+	collectedMetric = "entraflow_collector_records_total"
 )
 
 // finish waits until everything in the simulated hub is in a stream and everything in the streams is
@@ -56,11 +58,22 @@ func (e *Entraflow) finish(ctx context.Context, o *opened, s *services, began ti
 
 // count fills in what the store, the stream and the metrics say.
 func (e *Entraflow) count(ctx context.Context, o *opened, s *services, summary *Summary) (err error) {
-	if summary.EventsIn, err = s.counter(recordsMetric); err != nil {
+	streamed, err := s.counter(streamedMetric)
+	if err != nil {
 		return err
 	}
-	if summary.Duplicates, err = repeats(ctx, o.operator.JetStream(), s.base.events); err != nil {
+	collected, err := s.counter(collectedMetric)
+	if err != nil {
 		return err
+	}
+	facts, err := newIDs(ctx, o.operator.JetStream(), s.base.events)
+	if err != nil {
+		return err
+	}
+	summary.EventsIn = streamed + collected
+	summary.Duplicates = summary.EventsIn - min(facts+summary.DeadLetters, summary.EventsIn)
+	if s.tenant != nil {
+		summary.Truth = s.tenant.Truth(tenant.Query{At: e.set.Clock.Now()})
 	}
 	if summary.Stored, err = storedByType(ctx, o.store.Conn()); err != nil {
 		return err
@@ -117,8 +130,8 @@ func (s *services) counter(name string) (uint64, error) {
 	return uint64(sum), nil
 }
 
-// repeats counts the events behind base whose id another event in the stream had before.
-func repeats(ctx context.Context, js jetstream.JetStream, base uint64) (uint64, error) {
+// newIDs counts the ids of the events behind base that no event in the stream had before.
+func newIDs(ctx context.Context, js jetstream.JetStream, base uint64) (uint64, error) {
 	stream, err := js.Stream(ctx, eventStream)
 	if err != nil {
 		return 0, fmt.Errorf("reading stream %s: %w", eventStream, err)
@@ -150,7 +163,7 @@ func repeats(ctx context.Context, js jetstream.JetStream, base uint64) (uint64, 
 			return 0, fmt.Errorf("reading ids of %s: %w", eventStream, err)
 		}
 		id := strings.Clone(message.Headers().Get(bus.HeaderID))
-		if _, before := seen[id]; before && metadata.Sequence.Stream > base {
+		if _, before := seen[id]; !before && metadata.Sequence.Stream > base {
 			count++
 		}
 		seen[id] = struct{}{}

@@ -15,6 +15,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	"github.com/entraflow/entraflow/services/collector"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/sink"
@@ -122,6 +123,7 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 		}
 	}
 	engine := o.store.Engine
+	cfg.Collector.NATS = o.connection(cfg.Collector.NATS, bus.UserCollector)
 	cfg.Streamer.NATS = o.connection(cfg.Streamer.NATS, bus.UserStreamer)
 	cfg.Sink.NATS = o.connection(cfg.Sink.NATS, bus.UserSink)
 	cfg.Gateway.NATS = o.connection(cfg.Gateway.NATS, bus.UserGateway)
@@ -132,6 +134,11 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	}
 	if s.simulator != nil {
 		streaming.Dial = e.dial(s.simulator)
+	}
+	if s.collector, err = collector.New(cfg.Collector, collector.Settings{
+		Settings: set.For("collector"), InProcess: o.nats, Cloud: s.cloud,
+	}); err != nil {
+		return nil, err
 	}
 	if s.streamer, err = streamer.New(cfg.Streamer, streaming); err != nil {
 		return nil, err
@@ -165,7 +172,14 @@ func (e *Entraflow) simulate(s *services, cfg *Config) (err error) {
 	cfg.Simulated.Hubs = []simulator.HubSpec{{HubConfig: simulator.HubConfig{
 		Name: simulatedHub, Partitions: 4, FirstSequence: first,
 	}}}
-	s.simulator, err = simulator.New(cfg.Simulated, simulator.Settings{Settings: e.set.For("simulator")})
+	if cfg.simulatesTenant() {
+		if s.tenant, err = e.simulatedTenant(cfg); err != nil {
+			return err
+		}
+	}
+	s.simulator, err = simulator.New(cfg.Simulated, simulator.Settings{
+		Settings: e.set.For("simulator"), Announce: func(a simulator.Announcement) { s.announced.Store(&a) },
+	})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type Config struct {
 	// End is "now" at the tenant's creation: the history is [End - Days, End), and after End the
 	// tenant goes on living at the same rates. Cut to seconds. Required.
 	End time.Time `yaml:"end"`
+	// Stop ends the tenant's life: nothing happens from then on. Zero: it lives on.
+	Stop time.Time `yaml:"stop"`
 	// Licence is Free, P1 or P2. Without P2 the risk fields of sign-ins are "hidden".
 	Licence Licence `yaml:"licence"`
 	// Intune says whether the tenant has Microsoft Intune.

@@ -27,6 +27,9 @@ func (t *Tenant) window(s *series, q Query) window {
 		w.at = t.end - 1
 	}
 	w.to = min(w.to, w.at)
+	if !t.cfg.Stop.IsZero() {
+		w.to = min(w.to, ticksOf(t.cfg.Stop)-1)
+	}
 	w.low, w.high = max(0, s.slotOf(w.from)), s.slotOf(w.to)
 	if s.flow.total == 0 && len(s.woven) == 0 {
 		w.high = w.low - 1
