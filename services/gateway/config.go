@@ -7,6 +7,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	NATS bus.Config `yaml:"nats"`
 	// ClickHouse says where sign-ins are searched. A gateway of its own needs a dsn.
 	ClickHouse clickhouse.Config `yaml:"clickhouse"`
+	// Seal is the master key that seals credentials: the same as that of the collector and the streamer.
+	Seal seal.Config `yaml:"seal"`
 	// Search bounds SearchSignIns.
 	Search SearchConfig `yaml:"search"`
 	// Subscribe bounds Subscribe.
@@ -46,7 +49,7 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		GRPC: grpcserver.DefaultConfig(), TokenFile: "data/credentials/gateway.token",
-		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(),
+		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
 		Search: signins.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
 	}
@@ -65,6 +68,7 @@ func (c Config) Validate() error {
 	if !c.ClickHouse.DSN.IsZero() {
 		p.Under("clickhouse", c.ClickHouse.Validate())
 	}
+	p.Under("seal", c.Seal.Validate())
 	p.Under("search", c.Search.Validate())
 	p.Under("subscribe", c.Subscribe.Validate())
 	p.Check(c.ProbeInterval > 0, "probe_interval", "must be positive")

@@ -1,10 +1,12 @@
-// Package gateway answers programs and people over gRPC: searches of what is stored, and events as
-// they come.
+// Package gateway answers programs and people over gRPC: searches of what is stored, events as they
+// come, and what is connected.
 //
-// It reads ClickHouse, the stream EVENTS and the object store blobs, and writes nothing but its token
-// file. It listens on loopback unless it has a certificate, and no method, health and reflection
-// included, works without the token. What a client sends is bound to parameters or compared; it never
-// becomes part of a statement or a subject.
+// It reads ClickHouse, the stream EVENTS, the object store blobs and the bucket runs. It writes the bucket
+// integrations, credentials sealed, the stream COMMANDS, and the files of its token and of the master key; it asks the
+// collector and the streamer to test connections. It opens no credential and no connection to Microsoft.
+// It listens on loopback unless it has a certificate, and no method, health and reflection included, works
+// without the token. What a client sends is bound to parameters or compared; it never becomes part of a
+// statement, and of a subject only by the builders of proto and bus.
 package gateway
 
 import (
@@ -23,7 +25,9 @@ import (
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
+	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/connect"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 	"github.com/entraflow/entraflow/services/gateway/internal/token"
@@ -78,8 +82,8 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 func (s *Service) Addr() net.Addr { return s.bound }
 
 // Run serves until ctx is done, then lets searches end and tells subscribers to connect elsewhere. It
-// waits for NATS at its start; while ClickHouse is away, searches say so. It returns an error if the
-// token file is no such, NATS refuses the user, or the address is taken.
+// waits for NATS at its start; while ClickHouse or the buckets are away, the methods that need them say so. It
+// returns an error if the token file or the master key is no such, NATS refuses the user, or the address is taken.
 func (s *Service) Run(ctx context.Context) error {
 	secret, err := grpcserver.EnsureToken(s.cfg.TokenFile)
 	if err != nil {
@@ -96,8 +100,21 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	sealer, err := seal.Open(ctx, s.cfg.Seal)
+	if err != nil {
+		return err
+	}
+	defer sealer.Close() //nolint:errcheck // nothing is left to be written
+	publisher, err := bus.NewPublisher(conn)
+	if err != nil {
+		return err
+	}
+	defer publisher.Close(context.WithoutCancel(ctx)) //nolint:errcheck // each method waits for what it publishes
 	store := newStore(s.cfg.ClickHouse, s.set)
-	server, events, err := s.build(secret, conn, store)
+	server, events, err := s.build(secret, store, connect.Settings{
+		Conn: conn, Sealer: sealer, Publisher: publisher, Ask: connect.AskOver(conn),
+		Clock: s.set.Clock, Logger: s.set.Logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -109,7 +126,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // build makes the server and its methods, of which events may outlive their calls a little.
-func (s *Service) build(secret config.Secret, conn *bus.Conn, store *store) (*grpcserver.Server, *subscribe.Server, error) {
+func (s *Service) build(secret config.Secret, store *store, connecting connect.Settings) (*grpcserver.Server, *subscribe.Server, error) {
 	pages, err := token.NewCodec(secret, "page")
 	if err != nil {
 		return nil, nil, err
@@ -122,7 +139,7 @@ func (s *Service) build(secret config.Secret, conn *bus.Conn, store *store) (*gr
 		Store: store, Tokens: pages, Clock: s.set.Clock, Metrics: s.metrics.search,
 	})
 	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
-		JetStream: conn.JetStream(), Blobs: bus.NewBlobs(conn), Tokens: places,
+		JetStream: connecting.Conn.JetStream(), Blobs: bus.NewBlobs(connecting.Conn), Tokens: places,
 		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
 	})
 	server, err := grpcserver.New(s.cfg.GRPC, grpcserver.Settings{
@@ -133,6 +150,7 @@ func (s *Service) build(secret config.Secret, conn *bus.Conn, store *store) (*gr
 		Register: func(r grpc.ServiceRegistrar) {
 			controlv1.RegisterSignInServiceServer(r, search)
 			controlv1.RegisterEventServiceServer(r, events)
+			controlv1.RegisterIntegrationServiceServer(r, connect.NewServer(connecting))
 		},
 	})
 	return server, events, err
@@ -170,8 +188,8 @@ func (s *Service) announce(ctx context.Context, server *grpcserver.Server, probe
 func Program() app.Service[Config] {
 	return app.Service[Config]{
 		Name:    "gateway",
-		Short:   "serve searches and live events over gRPC",
-		Long:    "Answers searches from ClickHouse and streams events from NATS to clients over gRPC.",
+		Short:   "serve searches, live events and integrations over gRPC",
+		Long:    "Answers searches from ClickHouse, streams events from NATS and keeps integrations, for clients over gRPC.",
 		Default: DefaultConfig,
 		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
 			return New(c, Settings{Settings: set})

@@ -39,6 +39,7 @@ func TestConfigFaultsAreNamed(t *testing.T) {
 		"token file":   {func(c *gateway.Config) { c.TokenFile = "" }, "token_file: must be set"},
 		"dsn":          {func(c *gateway.Config) { c.ClickHouse.DSN = config.NewSecret("ftp://x") }, "clickhouse.dsn: must be clickhouse://, http:// or https:// with a host"},
 		"probe":        {func(c *gateway.Config) { c.ProbeInterval = 0 }, "probe_interval: must be positive"},
+		"seal":         {func(c *gateway.Config) { c.Seal.KeyURL = "ftp://x" }, "seal.key_url: must begin with hashivault://, azurekeyvault:// or awskms://"},
 		"search":       {func(c *gateway.Config) { c.Search.FetchRows = 0 }, "search.fetch_rows: must be between 1 and 1000"},
 		"subscription": {func(c *gateway.Config) { c.Subscribe.BufferBytes = config.MiB }, "subscribe.buffer_bytes: must be at least 9MiB, to hold the largest message"},
 	}

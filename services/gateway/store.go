@@ -88,7 +88,9 @@ func (p probe) run(ctx context.Context, probed chan<- struct{}) {
 	last := p.probeStore(ctx, nil)
 	close(probed)
 	for ; ; last = p.probeStore(ctx, last) {
-		p.set(controlv1.EventService_ServiceDesc.ServiceName, "bus", p.conn.NATS().IsConnected())
+		connected := p.conn.NATS().IsConnected()
+		p.set(controlv1.EventService_ServiceDesc.ServiceName, "bus", connected)
+		p.set(controlv1.IntegrationService_ServiceDesc.ServiceName, "bus", connected)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

@@ -56,6 +56,7 @@ func prepareWorld(tb testing.TB, change ...func(*gateway.Config)) *world {
 	w.cfg = gateway.DefaultConfig()
 	w.cfg.GRPC.Address = "127.0.0.1:0"
 	w.cfg.TokenFile = filepath.Join(tb.TempDir(), "credentials", "gateway.token")
+	w.cfg.Seal.KeyFile = filepath.Join(filepath.Dir(w.cfg.TokenFile), "seal.key")
 	w.cfg.NATS = w.bus.Server.Config(bus.UserGateway)
 	w.cfg.ClickHouse.Database = w.store.Database()
 	w.cfg.ProbeInterval = 100 * time.Millisecond

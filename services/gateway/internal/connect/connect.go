@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -37,30 +38,38 @@ const (
 	maxIntegrations = 1000
 )
 
-// Asker asks the collector a question of the topology; bus.Ask does.
-type Asker func(ctx context.Context, question, answer proto.Message) error
+// Asker asks a question of the topology by its name; bus.Ask does.
+type Asker func(ctx context.Context, name string, question, answer proto.Message) error
 
-// Settings are what the gateway gives.
+// Settings are what the gateway gives. Nothing in it is closed here.
 type Settings struct {
-	Integrations *integrations.Store
-	Runs         *runs.Store
-	Sealer       *seal.Sealer
-	Publisher    *bus.Publisher
-	Ask          Asker
-	Clock        clock.Clock
-	Logger       *slog.Logger
-	// Stop ends WatchRun when the gateway stops.
-	Stop <-chan struct{}
+	// Conn reaches the buckets, which are opened when a method first needs them: a gateway that is there before they are
+	// says so and serves all else.
+	Conn      *bus.Conn
+	Sealer    *seal.Sealer
+	Publisher *bus.Publisher
+	Ask       Asker
+	Clock     clock.Clock
+	Logger    *slog.Logger
 }
 
 // Server is an IntegrationServiceServer. It is safe for concurrent use.
 type Server struct {
 	controlv1.UnimplementedIntegrationServiceServer
-	set Settings
+	set          Settings
+	integrations later[integrations.Store]
+	runs         later[runs.Store]
 }
 
-// NewServer returns the methods.
-func NewServer(set Settings) *Server { return &Server{set: set} }
+// NewServer returns the methods. It opens nothing.
+func NewServer(set Settings) *Server {
+	s := &Server{set: set}
+	s.integrations.open = func(ctx context.Context) (*integrations.Store, error) {
+		return integrations.Open(ctx, set.Conn, set.Sealer)
+	}
+	s.runs.open = func(ctx context.Context) (*runs.Store, error) { return runs.Open(ctx, set.Conn) }
+	return s
+}
 
 // CreateIntegration implements the method.
 func (s *Server) CreateIntegration(
@@ -69,14 +78,18 @@ func (s *Server) CreateIntegration(
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	made := proto.CloneOf(req.GetIntegration())
-	if err := checkKind(made, req.GetCredential()); err != nil {
+	normalize(made)
+	if err := checkBoth(made, req.GetCredential()); err != nil {
 		return nil, err
 	}
 	if err := mayChange(ctx, made); err != nil {
 		return nil, err
 	}
-	normalize(made)
-	all, err := s.set.Integrations.List(ctx)
+	kept, err := s.integrations.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := kept.List(ctx)
 	if err != nil {
 		return nil, shown(err)
 	}
@@ -91,7 +104,7 @@ func (s *Server) CreateIntegration(
 	now := timestamppb.New(s.set.Clock.Now())
 	made.CreateTime, made.UpdateTime = now, now
 	made.Credential = describe(req.GetCredential(), s.set.Clock.Now())
-	record, err := s.set.Integrations.Create(ctx, req.GetIntegrationId(), made, req.GetCredential())
+	record, err := kept.Create(ctx, req.GetIntegrationId(), made, req.GetCredential())
 	if err != nil {
 		return nil, shown(err)
 	}
@@ -122,7 +135,11 @@ func (s *Server) ListIntegrations(
 ) (*controlv1.ListIntegrationsResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	all, err := s.set.Integrations.List(ctx)
+	kept, err := s.integrations.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := kept.List(ctx)
 	if err != nil {
 		return nil, shown(err)
 	}
@@ -167,10 +184,17 @@ func (s *Server) UpdateIntegration(
 		return nil, err
 	}
 	normalize(next)
+	if err := check(next); err != nil {
+		return nil, err
+	}
+	// The change may name tenants that the one before did not.
+	if err := mayChange(ctx, next); err != nil {
+		return nil, err
+	}
 	next.UpdateTime = timestamppb.New(s.set.Clock.Now())
-	changed, err := s.set.Integrations.Update(ctx, record, next, nil)
+	changed, err := s.update(ctx, record, next, nil)
 	if err != nil {
-		return nil, shown(err)
+		return nil, err
 	}
 	full, err := s.full(ctx, changed)
 	if err != nil {
@@ -195,7 +219,11 @@ func (s *Server) DeleteIntegration(
 	if req.GetEtag() != "" && req.GetEtag() != record.Integration.GetEtag() {
 		return nil, errConflict
 	}
-	if err := s.set.Integrations.Delete(ctx, record); err != nil {
+	kept, err := s.integrations.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := kept.Delete(ctx, record); err != nil {
 		return nil, shown(err)
 	}
 	s.set.Logger.Info("integration deleted", slog.String("integration", record.ID))
@@ -212,6 +240,9 @@ func (s *Server) CollectNow(ctx context.Context, req *controlv1.CollectNowReques
 	}
 	if record.Integration.GetEntra() == nil {
 		return nil, errNoRuns
+	}
+	if err := s.checkCollect(req); err != nil {
+		return nil, err
 	}
 	if record.Integration.GetDisabled() {
 		return nil, errDisabled
@@ -240,7 +271,11 @@ func (s *Server) find(ctx context.Context, name string) (integrations.Record, er
 	if !ok {
 		return integrations.Record{}, failure.NewInvalid("name", "must be integrations/{id}")
 	}
-	record, err := s.set.Integrations.Get(ctx, id)
+	kept, err := s.integrations.get(ctx)
+	if err != nil {
+		return integrations.Record{}, err
+	}
+	record, err := kept.Get(ctx, id)
 	if err != nil {
 		return integrations.Record{}, shown(err)
 	}
@@ -250,9 +285,28 @@ func (s *Server) find(ctx context.Context, name string) (integrations.Record, er
 	return record, nil
 }
 
+// update replaces what was read as old; a nil credential keeps the old one.
+func (s *Server) update(
+	ctx context.Context, old integrations.Record, next *controlv1.Integration, credential *controlv1.Credential,
+) (integrations.Record, error) {
+	kept, err := s.integrations.get(ctx)
+	if err != nil {
+		return integrations.Record{}, err
+	}
+	changed, err := kept.Update(ctx, old, next, credential)
+	if err != nil {
+		return integrations.Record{}, shown(err)
+	}
+	return changed, nil
+}
+
 // full adds how collecting goes.
 func (s *Server) full(ctx context.Context, record integrations.Record) (*controlv1.Integration, error) {
-	status, err := s.set.Runs.Status(ctx, record.ID)
+	kept, err := s.runs.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	status, err := kept.Status(ctx, record.ID)
 	if err != nil {
 		return nil, shown(err)
 	}
@@ -308,6 +362,8 @@ func shown(err error) error {
 		return errNoRun.Because(err)
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return errNoBucket.Because(err)
 	case errors.Is(err, seal.ErrKeyUnavailable):
 		return errKey.Because(err)
 	default:

@@ -35,6 +35,6 @@ var (
 		"the key that seals credentials cannot be had", "look at the key service that seal.key_url names")
 	errOtherKey = grpcserver.NewError(codes.FailedPrecondition, "KEYS_DIFFER",
 		"the collector cannot open what the gateway sealed", "give both the same seal.key_file or seal.key_url")
-	errStopping = grpcserver.NewError(codes.Unavailable, "STOPPING",
-		"the gateway stops", "connect again")
+	errNoBucket = grpcserver.NewError(codes.Unavailable, "TOPOLOGY_MISSING",
+		"NATS has no place for integrations yet", "create the topology, or try again when it is there")
 )

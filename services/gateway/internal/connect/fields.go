@@ -13,8 +13,16 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/entraflow/entraflow/pkg/entra"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
+)
+
+const (
+	// anyTenant in a hub's tenant_ids allows the records of all.
+	anyTenant = "any"
+	// defaultGroup is the consumer group that every hub has.
+	defaultGroup = "$Default"
 )
 
 // checkKind refuses a credential that does not go with the connection.
@@ -23,10 +31,51 @@ func checkKind(i *controlv1.Integration, c *controlv1.Credential) error {
 	switch {
 	case i.GetEntra() != nil && isString:
 		return failure.NewInvalid("credential", "must be a client secret, a certificate or a federated token: a connection string opens an Event Hub")
-	case i.GetEventHub() != nil && !isString && (i.GetEventHub().GetTenantId() == "" || i.GetEventHub().GetClientId() == ""):
+	case i.GetEventHub() == nil || isString:
+		return nil
+	case i.GetEventHub().GetTenantId() == "" || i.GetEventHub().GetClientId() == "":
 		return failure.NewInvalid("integration.event_hub", "needs tenant_id and client_id of the application, or a connection string as credential")
+	case i.GetEventHub().GetNamespace() == "" || i.GetEventHub().GetHub() == "":
+		return failure.NewInvalid("integration.event_hub", "needs namespace and hub, or a connection string as credential")
 	}
 	return nil
+}
+
+// checkBoth is check and checkKind.
+func checkBoth(i *controlv1.Integration, c *controlv1.Credential) error {
+	if err := check(i); err != nil {
+		return err
+	}
+	return checkKind(i, c)
+}
+
+// check refuses what an integration cannot be; normalize comes before.
+func check(i *controlv1.Integration) error {
+	if err := checkDataTypes("integration.disabled_data_types", i.GetDisabledDataTypes()); err != nil {
+		return err
+	}
+	tenants := i.GetEventHub().GetTenantIds()
+	if len(tenants) > 1 && slices.Contains(tenants, anyTenant) {
+		return failure.NewInvalid("integration.event_hub.tenant_ids", "must be any alone, or ids of tenants")
+	}
+	return nil
+}
+
+func checkDataTypes(field string, ids []string) error {
+	for _, id := range ids {
+		if _, known := entra.LookupDataType(entra.DataType(id)); !known {
+			return failure.NewInvalid(field, "names "+id+", which is no data type")
+		}
+	}
+	return nil
+}
+
+// checkCollect refuses what cannot be collected.
+func (s *Server) checkCollect(req *controlv1.CollectNowRequest) error {
+	if since := req.GetSince(); since != nil && (!since.IsValid() || since.AsTime().After(s.set.Clock.Now())) {
+		return failure.NewInvalid("since", "must be a time in the past")
+	}
+	return checkDataTypes("data_types", req.GetDataTypes())
 }
 
 // normalize gives ids one spelling and drops what only we set.
@@ -38,6 +87,16 @@ func normalize(i *controlv1.Integration) {
 		}
 		if e.GetPermissionSet() == controlv1.PermissionSet_PERMISSION_SET_UNSPECIFIED {
 			e.PermissionSet = controlv1.PermissionSet_PERMISSION_SET_READ_ONLY
+		}
+	}
+	if h := i.GetEventHub(); h != nil {
+		h.Namespace = strings.ToLower(h.GetNamespace())
+		h.TenantId, h.ClientId = strings.ToLower(h.GetTenantId()), strings.ToLower(h.GetClientId())
+		for n, tenant := range h.GetTenantIds() {
+			h.TenantIds[n] = strings.ToLower(tenant)
+		}
+		if h.GetConsumerGroup() == "" {
+			h.ConsumerGroup = defaultGroup
 		}
 	}
 	i.Status = nil

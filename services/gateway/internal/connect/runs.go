@@ -23,7 +23,11 @@ func (s *Server) ListRuns(ctx context.Context, req *controlv1.ListRunsRequest) (
 	if err != nil {
 		return nil, err
 	}
-	all, err := s.set.Runs.List(ctx, record.ID)
+	kept, err := s.runs.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := kept.List(ctx, record.ID)
 	if err != nil {
 		return nil, shown(err)
 	}
@@ -57,18 +61,15 @@ func (s *Server) WatchRun(req *controlv1.WatchRunRequest, stream grpc.ServerStre
 	if _, err := s.find(ctx, "integrations/"+integration); err != nil {
 		return err
 	}
-	go func() {
-		select {
-		case <-s.set.Stop:
-			cancel(errStopping)
-		case <-ctx.Done():
-		}
-	}()
+	kept, err := s.runs.get(ctx)
+	if err != nil {
+		return err
+	}
 	// A run that was asked for comes by way of the collector.
 	absent := time.AfterFunc(appearWait, func() { cancel(errNoRun) })
 	defer absent.Stop()
 	var sending error
-	err := s.set.Runs.Watch(ctx, integration, id, func(run *controlv1.Run, _ uint64) bool {
+	err = kept.Watch(ctx, integration, id, func(run *controlv1.Run, _ uint64) bool {
 		absent.Stop()
 		sending = stream.Send(&controlv1.WatchRunResponse{Run: run})
 		return sending == nil && !runs.Ended(run.GetState())
@@ -78,9 +79,9 @@ func (s *Server) WatchRun(req *controlv1.WatchRunRequest, stream grpc.ServerStre
 		return sending
 	case err != nil:
 		return shown(err)
-	case errors.Is(cause, errStopping), errors.Is(cause, errNoRun):
+	case errors.Is(cause, errNoRun):
 		return cause
 	default:
-		return ctx.Err()
+		return ctx.Err() // nil after the run's end
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/bus"
@@ -13,6 +14,13 @@ import (
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
+
+// AskOver returns an Asker over NATS: the collector is asked of tenants, the streamer of hubs.
+func AskOver(conn *bus.Conn) Asker {
+	return func(ctx context.Context, name string, question, answer proto.Message) error {
+		return bus.Ask(ctx, conn, name, question, answer)
+	}
+}
 
 // TestConnection implements the method.
 func (s *Server) TestConnection(
@@ -83,9 +91,9 @@ func (s *Server) ResetCredentials(
 	}
 	record.Integration.Credential = describe(req.GetCredential(), s.set.Clock.Now())
 	record.Integration.UpdateTime = timestamppb.New(s.set.Clock.Now())
-	changed, err := s.set.Integrations.Update(ctx, record, record.Integration, req.GetCredential())
+	changed, err := s.update(ctx, record, record.Integration, req.GetCredential())
 	if err != nil {
-		return nil, shown(err)
+		return nil, err
 	}
 	answer.Integration, answer.Replaced = changed.Integration, true
 	s.set.Logger.Info("credentials reset", slog.String("integration", record.ID))
@@ -98,7 +106,7 @@ func (s *Server) test(ctx context.Context, i *controlv1.Integration, sealed []by
 		return nil, errHubTest
 	}
 	answer := &statev1.TestResponse{}
-	err := s.set.Ask(ctx, &statev1.TestRequest{Integration: i, SealedCredential: sealed, Context: purpose}, answer)
+	err := s.set.Ask(ctx, bus.QuestionTestConnection, &statev1.TestRequest{Integration: i, SealedCredential: sealed, Context: purpose}, answer)
 	switch {
 	case errors.Is(err, bus.ErrNobodyAnswers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, bus.ErrAnswerFailed):
 		return nil, errNoTester.Because(err)
