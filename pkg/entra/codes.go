@@ -37,6 +37,7 @@ var entraCodes = []entraCode{
 	{700027, CauseCertificateRejected, "Entra cannot verify the signature: the certificate is not registered, or this machine's clock is wrong."},
 	{700030, CauseCertificateRejected, "The certificate's subject or issuer is not one that the application allows."},
 	{1000502, CauseCertificateRejected, "The certificate is outside its period of validity."},
+	{50013, CauseAssertionRejected, "Entra cannot verify the token's signature: its issuer has no such key, or the token was changed."},
 	{700021, CauseAssertionRejected, ""},
 	{70021, CauseAssertionRejected, "No federated credential of the application fits the token."},
 	{700211, CauseAssertionRejected, "No federated credential of the application has the token's issuer."},

@@ -9,14 +9,15 @@ package collector
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/bus"
@@ -105,6 +106,8 @@ type parts struct {
 	gate    *bus.Gate
 	budget  *budget.Budget
 	sealer  *seal.Sealer
+	leases  jetstream.KeyValue
+	ttl     time.Duration // of leases
 }
 
 func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Publisher, sealer *seal.Sealer) (parts, error) {
@@ -119,6 +122,14 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 	budgets, err := conn.Bucket(ctx, bus.BucketBudgets)
 	if err != nil {
 		return parts{}, err
+	}
+	leases, err := conn.Bucket(ctx, bus.BucketLeases)
+	if err != nil {
+		return parts{}, err
+	}
+	leased, err := leases.Status(ctx)
+	if err != nil {
+		return parts{}, fmt.Errorf("looking at bucket leases: %w", err)
 	}
 	kept, err := integrations.Open(ctx, conn, sealer)
 	if err != nil {
@@ -136,7 +147,7 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 		return parts{}, err
 	}
 	return parts{
-		gate: gate, budget: limits, sealer: sealer,
+		gate: gate, budget: limits, sealer: sealer, leases: leases, ttl: leased.TTL(),
 		tenants: tenant.Settings{
 			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate,
 			Checkpoints: checkpoints, Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.endpoints,
@@ -152,6 +163,7 @@ func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
 	if err != nil {
 		return err
 	}
+	asked := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var tasks sync.WaitGroup
@@ -162,14 +174,14 @@ func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
 			}
 		})
 	}
-	// Leases are given back only when every window has ended, so the budget outlives its users.
 	run("keeping to limits", p.budget.Run)
 	run("watching streams", p.gate.Run)
-	run("taking commands", func(ctx context.Context) error { return commands.Run(ctx, commandHandler(p.tenants.Runs)) })
+	run("taking commands", func(ctx context.Context) error { return commands.Run(ctx, commandHandler(p.tenants)) })
 	run("answering", func(ctx context.Context) error {
 		return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{p.sealer, p.tenants}.test)
 	})
-	shift := newShift(conn, c.cfg, c.instance(), p.tenants)
+	shift := newShift(conn, c.cfg, c.instance(), p.tenants, p.ttl)
+	run("sharing tenants", func(ctx context.Context) error { return shift.sharing(ctx, p.leases) })
 	var known sync.Once
 	run("watching integrations", func(ctx context.Context) error {
 		return p.tenants.Integrations.Watch(ctx, func(change integrations.Change) {
@@ -183,10 +195,10 @@ func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
 	<-ctx.Done()
 	tasks.Wait()
 	shift.wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	if asked.Err() != nil {
+		return nil
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // instance names this process among its replicas.

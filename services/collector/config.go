@@ -72,15 +72,22 @@ func (c Config) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Clouds)) {
 		_, taken := entra.CloudByName(name)
 		p.Check(!taken, "clouds."+name, "is a cloud of Microsoft's")
-		if _, known := entra.CloudByName(c.Clouds[name].Base); !known {
+		own := c.Clouds[name]
+		if _, known := entra.CloudByName(own.Base); !known {
 			p.Add("clouds."+name+".base", "must be a cloud of Microsoft's")
+			continue
 		}
+		_, err := entra.NewEndpoints(own.Base, entra.Overrides{AuthorityURL: own.AuthorityURL})
+		p.Check(err == nil, "clouds."+name+".authority_url", "must be https://host[:port]")
+		_, err = entra.NewEndpoints(own.Base, entra.Overrides{GraphURL: own.GraphURL})
+		p.Check(err == nil, "clouds."+name+".graph_url", "must be https://host[:port], or http on loopback")
 	}
 	c.Tenant.Check(&p)
 	return p.Err()
 }
 
-// endpoints returns where a cloud is. CA files are read each time: they may be made later than the collector.
+// endpoints returns where a cloud is. CA files are read each time: they may be made later than the collector. It fails with
+// tenant.ErrCloud if one cannot be read.
 func (c *Collector) endpoints(cloud string) (entra.Endpoints, error) {
 	own, ok := c.cfg.Clouds[cloud]
 	if !ok && c.set.Cloud != nil {
@@ -91,7 +98,7 @@ func (c *Collector) endpoints(cloud string) (entra.Endpoints, error) {
 	}
 	e, err := entra.NewEndpoints(own.Base, entra.Overrides{AuthorityURL: own.AuthorityURL, GraphURL: own.GraphURL, CAFile: own.CAFile})
 	if err != nil {
-		return entra.Endpoints{}, fmt.Errorf("cloud %s: %w", cloud, err)
+		return entra.Endpoints{}, fmt.Errorf("cloud %s: %w: %w", cloud, tenant.ErrCloud, err)
 	}
 	return e, nil
 }

@@ -7,14 +7,26 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/entraflow/entraflow/pkg/lease"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
 // board writes how the integration stands, when that has changed. It is used by one goroutine.
 type board struct {
 	w       *Worker
+	held    *lease.Lease
 	status  *controlv1.IntegrationStatus
 	written *controlv1.IntegrationStatus
+}
+
+// newBoard goes on with what was written last, so that a problem takes nothing of what is known away.
+func (w *Worker) newBoard(ctx context.Context, held *lease.Lease) *board {
+	status, err := w.set.Runs.Status(ctx, w.id)
+	if err != nil || status == nil {
+		status = &controlv1.IntegrationStatus{}
+	}
+	status.Problem, status.UpdateTime = nil, nil
+	return &board{w: w, held: held, status: status}
 }
 
 // fail says that nothing is collected, and why.
@@ -24,7 +36,7 @@ func (b *board) fail(ctx context.Context, err error) {
 }
 
 func (b *board) write(ctx context.Context) {
-	if b.written != nil && proto.Equal(b.status, b.written) {
+	if b.written != nil && proto.Equal(b.status, b.written) || !b.held.Held() {
 		return
 	}
 	next := proto.CloneOf(b.status)

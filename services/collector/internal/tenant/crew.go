@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -25,6 +26,8 @@ const (
 	statusInterval = 2 * time.Second
 	// reconcileCheck is how often it is looked whether a reconcile is due.
 	reconcileCheck = time.Minute
+	// probeAgain is the least time between two looks at permissions because a data type was refused.
+	probeAgain = 15 * time.Minute
 )
 
 // crew is the followers of a session and what they work at together.
@@ -34,6 +37,7 @@ type crew struct {
 	record    integrations.Record
 	found     probe.Report
 	held      *lease.Lease
+	began     time.Time
 	ended     context.CancelCauseFunc
 	followers []*follower
 }
@@ -65,7 +69,7 @@ func (c *crew) hire(ctx context.Context, client func(entra.DataTypeInfo, *follow
 }
 
 func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower, error) {
-	cursor, err := lease.OpenCursor(ctx, c.w.set.Checkpoints, bus.Key(cursorService, c.w.id, string(info.ID)), c.held)
+	cursor, err := lease.OpenCursor(ctx, c.w.set.Checkpoints, bus.Key(cursorService, c.w.id, c.record.TenantID(), string(info.ID)), c.held)
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +80,21 @@ func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower
 	f := &follower{
 		integration: c.w.id, tenant: c.record.TenantID(), kind: kindOf(info.ID), scope: c.w.id + "/" + string(info.ID),
 		info: info, cfg: c.w.cfg, set: c.w.set, covered: covered,
-		failed: func(err error) { c.ended(err) },
+		began: c.began, failed: c.failed,
 	}
-	f.lastSuccess = f.set.Clock.Now()
 	f.horizon = horizon(info, c.found.Licences, c.w.cfg.History, f.now())
 	return f, nil
+}
+
+// failed is told of each read that failed. What concerns the credential or the lease ends the session; what concerns one
+// data type does not stop the others, but has the permissions looked at again before long.
+func (c *crew) failed(err error) {
+	switch {
+	case errors.Is(err, lease.ErrFenced), errors.Is(err, lease.ErrLost), endsSession(err):
+		c.ended(err)
+	case wasRefused(err) && c.w.set.Clock.Since(c.began) >= probeAgain:
+		c.ended(errProbeDue)
+	}
 }
 
 // horizon is how far back a log is read: as far as wanted and as the service keeps it.
@@ -107,6 +121,7 @@ func (c *crew) work(ctx context.Context) {
 	}
 	for _, f := range c.followers {
 		tasks.Go(func() { f.tail(ctx) })
+		tasks.Go(func() { f.mend(ctx) })
 	}
 	tasks.Go(func() { c.history(ctx) })
 	tasks.Go(func() { c.asked(ctx, &tasks) })
@@ -139,7 +154,7 @@ func (c *crew) history(ctx context.Context) {
 		return
 	}
 	fill := func(ctx context.Context, f *follower) error { return f.fill(ctx, budget.Backfill) }
-	c.execute(ctx, run, revision, c.followers, fill, true)
+	c.execute(ctx, job{run: run, revision: revision, followers: c.followers, work: fill})
 	for c.w.set.Clock.Sleep(ctx, min(reconcileCheck, c.w.cfg.ReconcileInterval)) == nil {
 		c.reconcile(ctx)
 	}
@@ -147,15 +162,9 @@ func (c *crew) history(ctx context.Context) {
 
 // initial returns the run of the first collecting: the one that is not over, a new one, or none.
 func (c *crew) initial(ctx context.Context) (*controlv1.Run, uint64, error) {
-	all, err := c.w.set.Runs.List(ctx, c.w.id)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, run := range all {
-		if run.GetTrigger() == controlv1.RunTrigger_RUN_TRIGGER_INITIAL && !runs.Ended(run.GetState()) {
-			_, id, _ := runs.Parse(run.GetName())
-			return c.get(ctx, id)
-		}
+	run, revision, err := c.unfinished(ctx, controlv1.RunTrigger_RUN_TRIGGER_INITIAL)
+	if err != nil || run != nil {
+		return run, revision, err
 	}
 	isNew := slices.ContainsFunc(c.followers, func(f *follower) bool { return len(f.covered.snapshot().done) == 0 })
 	if !isNew {
@@ -164,8 +173,20 @@ func (c *crew) initial(ctx context.Context) (*controlv1.Run, uint64, error) {
 	return c.create(ctx, controlv1.RunTrigger_RUN_TRIGGER_INITIAL, "initial")
 }
 
-func (c *crew) get(ctx context.Context, id string) (*controlv1.Run, uint64, error) {
-	return c.w.set.Runs.Get(ctx, c.w.id, id)
+// unfinished returns the newest run of a trigger that a session before left, nil if there is none. There is at most one:
+// only holders of the lease make them.
+func (c *crew) unfinished(ctx context.Context, trigger controlv1.RunTrigger) (*controlv1.Run, uint64, error) {
+	all, err := c.w.set.Runs.List(ctx, c.w.id)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, run := range all {
+		if run.GetTrigger() == trigger && !runs.Ended(run.GetState()) {
+			_, id, _ := runs.Parse(run.GetName())
+			return c.w.set.Runs.Get(ctx, c.w.id, id)
+		}
+	}
+	return nil, 0, nil
 }
 
 func (c *crew) create(ctx context.Context, trigger controlv1.RunTrigger, what string) (*controlv1.Run, uint64, error) {
@@ -191,21 +212,24 @@ func (c *crew) reconcile(ctx context.Context) {
 			due = append(due, f)
 		}
 	}
-	if len(due) == 0 {
+	run, revision, err := c.unfinished(ctx, controlv1.RunTrigger_RUN_TRIGGER_RECONCILE)
+	if len(due) == 0 && run == nil {
 		return
 	}
-	run, revision, err := c.create(ctx, controlv1.RunTrigger_RUN_TRIGGER_RECONCILE, "reconcile")
+	if err == nil && run == nil {
+		run, revision, err = c.create(ctx, controlv1.RunTrigger_RUN_TRIGGER_RECONCILE, "reconcile")
+	}
 	if err != nil {
 		c.w.set.Logger.Warn("creating run failed", slog.String("integration", c.w.id), slog.Any("err", err))
 		return
 	}
-	c.execute(ctx, run, revision, due, func(ctx context.Context, f *follower) error {
+	c.execute(ctx, job{run: run, revision: revision, followers: due, work: func(ctx context.Context, f *follower) error {
 		if err := f.again(ctx, now.Add(-c.w.cfg.ReconcileSpan), budget.Backfill); err != nil {
 			return err
 		}
 		c.reconciled(ctx, f, now)
 		return nil
-	}, false)
+	}})
 }
 
 func (c *crew) reconciled(ctx context.Context, f *follower, now time.Time) {
@@ -234,16 +258,16 @@ func (c *crew) asked(ctx context.Context, tasks *sync.WaitGroup) {
 }
 
 func (c *crew) onDemand(ctx context.Context, run *controlv1.Run, revision uint64) {
-	chosen := c.followers
-	if wanted := run.GetDataTypes(); len(wanted) > 0 {
-		chosen = slices.DeleteFunc(slices.Clone(c.followers), func(f *follower) bool {
-			return !slices.ContainsFunc(wanted, func(t *controlv1.DataTypeProgress) bool { return t.GetDataType() == string(f.info.ID) })
+	wanted := run.GetDataTypes()
+	chosen := slices.DeleteFunc(slices.Clone(c.followers), func(f *follower) bool {
+		return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(t *controlv1.DataTypeProgress) bool {
+			return t.GetDataType() == string(f.info.ID)
 		})
-	}
-	c.execute(ctx, run, revision, chosen, func(ctx context.Context, f *follower) error {
+	})
+	c.execute(ctx, job{run: run, revision: revision, followers: chosen, work: func(ctx context.Context, f *follower) error {
 		if run.GetSince() != nil {
 			return f.again(ctx, run.GetSince().AsTime(), budget.Tail)
 		}
 		return f.fill(ctx, budget.Tail)
-	}, false)
+	}})
 }

@@ -15,59 +15,45 @@ import (
 // flushInterval is how often a run's progress is written.
 const flushInterval = time.Second
 
-// execute lets followers work, each by itself, and shows that in the run; nil is no run. With keep a follower that
-// fails ends its part of the run and goes on trying. What ctx ends stays unfinished in the run, for the next session.
-func (c *crew) execute(
-	ctx context.Context, run *controlv1.Run, revision uint64, followers []*follower,
-	work func(context.Context, *follower) error, keep bool,
-) {
-	ids := make([]entra.DataType, len(followers))
-	for i, f := range followers {
+// job is what followers shall do, and the run that shows it; a nil run is none.
+type job struct {
+	run       *controlv1.Run
+	revision  uint64
+	followers []*follower
+	work      func(context.Context, *follower) error
+}
+
+// execute lets followers work, each by itself, and shows that in the run. What ctx ends stays unfinished in the run, for
+// the next session.
+func (c *crew) execute(ctx context.Context, j job) {
+	ids := make([]entra.DataType, len(j.followers))
+	for i, f := range j.followers {
 		ids[i] = f.info.ID
 	}
-	if run == nil {
-		run = &controlv1.Run{}
-	}
-	p := newProgress(run, ids, c.w.set.Clock.Now())
-	if len(followers) == 0 {
-		p.fail(&controlv1.Problem{
-			Cause: "nothing_to_collect", Detail: "None of the data types asked for can be collected.",
-			Remedy: "Test the connection: its report says what each data type lacks.",
-		})
-	}
+	p := newProgress(j.run, ids, c.w.set.Clock.Now())
 	var tasks sync.WaitGroup
-	for _, f := range followers {
-		tasks.Go(func() { c.take(ctx, p, f, work, keep) })
+	for _, f := range j.followers {
+		tasks.Go(func() { c.take(ctx, p, f, j.work) })
 	}
-	if run.GetName() != "" {
-		c.show(ctx, p, revision)
+	if j.run != nil {
+		c.show(ctx, p, j.revision)
 	}
 	tasks.Wait()
 }
 
 // take lets a follower do its part.
-func (c *crew) take(ctx context.Context, p *progress, f *follower, work func(context.Context, *follower) error, keep bool) {
+func (c *crew) take(ctx context.Context, p *progress, f *follower, work func(context.Context, *follower) error) {
 	detach := f.attach(p)
 	err := work(ctx, f)
 	detach()
 	if ctx.Err() != nil {
 		return
 	}
-	retry := f.note(err, 0)
-	if err == nil {
-		p.end(f.info.ID, nil)
-		return
-	}
-	p.end(f.info.ID, problemOf(err))
-	c.w.set.Logger.Warn("collecting a data type failed", slog.String("integration", c.w.id),
-		slog.String("data_type", string(f.info.ID)), slog.String("cause", causeOf(err)), slog.Any("err", err))
-	for keep && err != nil && ctx.Err() == nil {
-		if c.w.set.Clock.Sleep(ctx, retry) != nil {
-			return
-		}
-		if err = work(ctx, f); ctx.Err() == nil {
-			retry = f.note(err, retry)
-		}
+	f.note(err, 0, historyPart)
+	p.end(f.info.ID, err)
+	if err != nil {
+		c.w.set.Logger.Warn("collecting a data type failed", slog.String("integration", c.w.id),
+			slog.String("data_type", string(f.info.ID)), slog.String("cause", causeOf(err)), slog.Any("err", err))
 	}
 }
 

@@ -24,6 +24,17 @@ const (
 	stalledAtLeast = 5 * time.Minute
 	minRetry       = 30 * time.Second
 	maxRetry       = 15 * time.Minute
+	// mendInterval is how often it is looked whether something is missing.
+	mendInterval = time.Minute
+)
+
+// part is what of a follower's work a problem is about.
+type part int
+
+const (
+	tailPart part = iota
+	historyPart
+	parts
 )
 
 // beginning is where a log begins that is kept for ever.
@@ -39,7 +50,8 @@ type follower struct {
 	client              *entra.Client
 	covered             *coverage
 	horizon             time.Time
-	// failed ends the session: the credential or the consent is to be looked at again.
+	began               time.Time
+	// failed is told why a read failed.
 	failed func(error)
 
 	filling sync.Mutex // held while gaps are filled
@@ -47,9 +59,10 @@ type follower struct {
 	mu          sync.Mutex
 	observers   []*progress
 	width       time.Duration
-	lastSuccess time.Time
-	problem     *controlv1.Problem
-	overlapRead time.Time // when the overlap was last read
+	lastSuccess time.Time // zero: none yet
+	filled      bool      // everything back to the horizon was read once
+	problems    [parts]*controlv1.Problem
+	overlapRead time.Time // when the overlap was last read; zero: it is to be read next
 }
 
 func (f *follower) learned() time.Duration {
@@ -132,7 +145,7 @@ func (f *follower) commit(ctx context.Context, piece window.Interval, r result) 
 func (f *follower) succeeded() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lastSuccess, f.problem = f.set.Clock.Now(), nil
+	f.lastSuccess = f.set.Clock.Now()
 }
 
 // fill reads everything that is missing back to the horizon, newest first. If somebody else is at it, it waits and
@@ -140,10 +153,46 @@ func (f *follower) succeeded() {
 func (f *follower) fill(ctx context.Context, class budget.Class) error {
 	f.filling.Lock()
 	defer f.filling.Unlock()
-	within := window.Interval{From: f.horizon, To: f.now()}
-	return f.walk(ctx, pass{
-		within: within, skip: f.covered.snapshot().done, class: class, windows: f.cfg.Windows, whole: f.horizon.Equal(beginning),
+	return f.fillAlone(ctx, class)
+}
+
+func (f *follower) fillAlone(ctx context.Context, class budget.Class) error {
+	err := f.walk(ctx, pass{
+		within: window.Interval{From: f.horizon, To: f.now()}, skip: f.covered.snapshot().done,
+		class: class, windows: f.cfg.Windows, whole: f.horizon.Equal(beginning),
 	})
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.filled = true
+	return nil
+}
+
+// mend fills what a failure left, again and again, until ctx is done.
+func (f *follower) mend(ctx context.Context) {
+	retry := time.Duration(0)
+	for f.set.Clock.Sleep(ctx, max(min(mendInterval, f.cfg.OverlapInterval), retry)) == nil {
+		if !f.lacks() || !f.filling.TryLock() {
+			continue
+		}
+		err := f.fillAlone(ctx, budget.Backfill)
+		f.filling.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		retry = f.note(err, retry, historyPart)
+	}
+}
+
+// lacks reports whether something is missing that the tail does not reach.
+func (f *follower) lacks() bool {
+	f.mu.Lock()
+	filled := f.filled
+	f.mu.Unlock()
+	old := window.Interval{From: f.horizon, To: f.now().Add(-tailReach * f.cfg.Overlap)}
+	return !filled || !old.Empty() && len(f.covered.snapshot().done.Gaps(old)) > 0
 }
 
 // again reads everything since a time, though it was read before.
@@ -156,63 +205,76 @@ func (f *follower) again(ctx context.Context, since time.Time, class budget.Clas
 
 // tail reads what is new, again and again, until ctx is done.
 func (f *follower) tail(ctx context.Context) {
-	began := f.now()
 	retry := time.Duration(0)
-	for {
-		if err := f.set.Clock.Sleep(ctx, max(f.cfg.TailInterval, retry)); err != nil {
-			return
-		}
-		p, overlap := f.next(began)
+	for f.set.Clock.Sleep(ctx, max(f.cfg.TailInterval, retry)) == nil {
+		p, overlap := f.next()
 		err := f.walk(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
-		retry = f.note(err, retry)
-		if err == nil && overlap {
-			f.mu.Lock()
+		retry = f.note(err, retry, tailPart)
+		f.mu.Lock()
+		switch {
+		case err != nil:
+			f.overlapRead = time.Time{} // a part of the pass may be missing
+		case overlap:
 			f.overlapRead = p.within.To
-			f.mu.Unlock()
 		}
+		f.mu.Unlock()
 	}
 }
 
+// tailReach is how many overlaps back the tail reads at most. What is missing beyond that is mended.
+const tailReach = 3
+
 // next plans a read of the tail. overlap says that it reaches back to what was read for good.
-func (f *follower) next(began time.Time) (p pass, overlap bool) {
-	now, seen := f.now(), f.covered.snapshot()
+func (f *follower) next() (p pass, overlap bool) {
+	f.mu.Lock()
+	overlapRead := f.overlapRead
+	f.mu.Unlock()
+	within, overlap := tailWindow(f.cfg, f.now(), f.began, overlapRead, f.covered.snapshot())
+	return pass{within: within, class: budget.Tail, windows: 1}, overlap
+}
+
+// tailWindow says what the tail reads now: since the last time, and every OverlapInterval as far back as records may come
+// late.
+func tailWindow(cfg Config, now, began, overlapRead time.Time, seen snapshot) (_ window.Interval, overlap bool) {
 	from := began
 	if seen.readUntil.After(from) {
 		from = seen.readUntil
 	}
-	from = from.Add(-f.cfg.TailOverlap)
-	f.mu.Lock()
-	overlap = now.Sub(f.overlapRead) >= f.cfg.OverlapInterval
-	f.mu.Unlock()
-	if overlap {
-		back := now.Add(-f.cfg.Overlap)
-		if until, ok := seen.done.Until(); ok && until.After(back.Add(-2*f.cfg.Overlap)) && until.Before(back) {
-			back = until.Add(window.Step)
-		}
-		if back.Before(from) {
-			from = back
-		}
+	if from = from.Add(-cfg.TailOverlap); from.After(now) {
+		from = now // the clock was set back
 	}
-	return pass{within: window.Interval{From: from, To: now}, class: budget.Tail, windows: 1}, overlap
+	if now.Sub(overlapRead) < cfg.OverlapInterval {
+		return window.Interval{From: from, To: now}, false
+	}
+	back := now.Add(-cfg.Overlap)
+	// What was read for good grows without a gap.
+	if until, ok := seen.done.Until(); ok && until.Before(back) && until.After(now.Add(-tailReach*cfg.Overlap)) {
+		back = until.Add(window.Step)
+	}
+	if back.Before(from) {
+		from = back
+	}
+	return window.Interval{From: from.UTC().Truncate(window.Step), To: now}, true
 }
 
 // note remembers how a read ended and returns how long to wait if it failed.
-func (f *follower) note(err error, retry time.Duration) time.Duration {
+func (f *follower) note(err error, retry time.Duration, about part) time.Duration {
+	f.mu.Lock()
+	f.problems[about] = nil
+	if err != nil {
+		f.problems[about] = problemOf(err)
+	}
+	f.mu.Unlock()
 	if err == nil {
 		f.succeeded()
 		return 0
 	}
-	f.mu.Lock()
-	f.problem = problemOf(err)
-	f.mu.Unlock()
 	f.set.Metrics.failures.WithLabelValues(string(f.info.ID), causeOf(err)).Inc()
-	if endsSession(err) {
-		f.failed(err)
-	}
-	return min(max(2*retry, minRetry), maxRetry)
+	f.failed(err)
+	return longer(retry)
 }
 
 // now is the clock's time in steps of Graph.
@@ -223,15 +285,24 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 	seen, now := f.covered.snapshot(), f.set.Clock.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	since := f.lastSuccess
+	if since.IsZero() {
+		since = f.began
+	}
 	s := &controlv1.DataTypeStatus{
-		DataType: string(f.info.ID), Enabled: true, Rows: seen.rows, Problem: f.problem,
-		Stalled: now.Sub(f.lastSuccess) >= max(stalledAfter*f.cfg.TailInterval, stalledAtLeast),
+		DataType: string(f.info.ID), Enabled: true, Rows: seen.rows, Problem: f.problems[tailPart],
+		Stalled: now.Sub(since) >= max(stalledAfter*f.cfg.TailInterval, stalledAtLeast),
+	}
+	if s.Problem == nil {
+		s.Problem = f.problems[historyPart]
 	}
 	if last, ok := seen.done.Last(); ok {
 		s.CoveredFrom = timestamppb.New(last.From)
 	}
 	if !seen.readUntil.IsZero() {
 		s.CoveredUntil = timestamppb.New(seen.readUntil)
+	}
+	if !f.lastSuccess.IsZero() {
 		s.LastSuccessTime = timestamppb.New(f.lastSuccess)
 	}
 	return s

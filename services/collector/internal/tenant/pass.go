@@ -121,7 +121,7 @@ func (w *walk) readWhole(ctx context.Context, piece window.Interval) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, lease.ErrFenced), errors.Is(err, lease.ErrLost), attempt >= maxAttempts, !passes(err):
+		case errors.Is(err, lease.ErrFenced), errors.Is(err, lease.ErrLost), attempt >= maxAttempts, !passes(err) && !wantsLess(err):
 			return err
 		}
 		f.observe(func(t *controlv1.DataTypeProgress) { t.Retries++ })
@@ -131,8 +131,11 @@ func (w *walk) readWhole(ctx context.Context, piece window.Interval) error {
 			if err := w.readWhole(ctx, newer); err != nil {
 				return err
 			}
-			piece = older
+			piece, attempt = older, 0
 			continue
+		}
+		if !passes(err) {
+			return err
 		}
 		if err := f.set.Clock.Sleep(ctx, backOff(attempt)); err != nil {
 			return context.Cause(ctx)

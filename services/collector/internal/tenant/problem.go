@@ -2,13 +2,14 @@ package tenant
 
 import (
 	"errors"
+	"slices"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/entra/probe"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	"time"
 )
 
 // problemOf says to a person why something failed.
@@ -37,7 +38,7 @@ func problem(fault *entra.Error) *controlv1.Problem {
 	}
 }
 
-// endsSession reports whether an error says that credential, consent or licence changed.
+// endsSession reports whether an error says that nothing can be read with the credential any more.
 func endsSession(err error) bool {
 	fault, ok := errors.AsType[*entra.Error](err)
 	if !ok {
@@ -46,8 +47,22 @@ func endsSession(err error) bool {
 	switch fault.Cause { //nolint:exhaustive // only these
 	case entra.CauseSecretWrong, entra.CauseSecretExpired, entra.CauseAppNotFound, entra.CauseAppDisabled,
 		entra.CauseTenantNotFound, entra.CauseTenantMalformed, entra.CauseWrongCloud, entra.CauseCertificateRejected,
-		entra.CauseAssertionRejected, entra.CauseCredentialMissing, entra.CauseConditionalAccess, entra.CauseTokenRejected,
-		entra.CausePermissionMissing, entra.CauseConsentMissing, entra.CauseLicenceMissing:
+		entra.CauseAssertionRejected, entra.CauseCredentialMissing, entra.CauseConditionalAccess, entra.CauseScopeInvalid,
+		entra.CauseResourceMissing:
+		return true
+	default:
+		return false
+	}
+}
+
+// wasRefused reports whether an error says that one data type may not be read.
+func wasRefused(err error) bool {
+	fault, ok := errors.AsType[*entra.Error](err)
+	if !ok {
+		return false
+	}
+	switch fault.Cause { //nolint:exhaustive // only these
+	case entra.CausePermissionMissing, entra.CauseConsentMissing, entra.CauseLicenceMissing, entra.CauseTokenRejected:
 		return true
 	default:
 		return false
@@ -104,26 +119,22 @@ func availability(a probe.Availability) controlv1.Availability {
 	return controlv1.Availability_AVAILABILITY_ERROR
 }
 
-// Enabled reports whether a data type will be collected: if it can be read and nobody turned it off. What the user
-// said of licences counts more than what the probe saw.
+// Enabled reports whether a data type will be collected: if it can be read, or could not be asked for a reason that
+// passes, and nobody turned it off. What the user said of licences counts more than what the probe saw.
 func Enabled(t probe.DataTypeResult, i *controlv1.Integration) bool {
-	for _, off := range i.GetDisabledDataTypes() {
-		if off == string(t.ID) {
-			return false
-		}
-	}
 	info, _ := entra.LookupDataType(t.ID)
-	for _, denied := range i.GetConfirmation().GetDeniedLicences() {
-		if denied == string(info.Licence) {
-			return false
-		}
+	if slices.Contains(i.GetDisabledDataTypes(), string(t.ID)) ||
+		slices.Contains(i.GetConfirmation().GetDeniedLicences(), string(info.Licence)) {
+		return false
 	}
-	if t.Availability == probe.LicenceMissing {
-		for _, confirmed := range i.GetConfirmation().GetLicences() {
-			if confirmed == string(info.Licence) {
-				return true
-			}
-		}
+	switch t.Availability {
+	case probe.Available:
+		return true
+	case probe.LicenceMissing:
+		return slices.Contains(i.GetConfirmation().GetLicences(), string(info.Licence))
+	case probe.Failed:
+		return (&entra.Error{Cause: t.Cause}).Temporary()
+	case probe.PermissionMissing, probe.ConsentMissing:
 	}
-	return t.Availability == probe.Available
+	return false
 }

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -9,11 +10,15 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/entra"
+	"github.com/entraflow/entraflow/pkg/runs"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
 // rateSpan is over how long rows_per_second is taken.
 const rateSpan = time.Minute
+
+// heartbeat is how often a run is written though nothing has changed but the time.
+const heartbeat = 5 * time.Second
 
 // progress is a run as it grows. It is safe for concurrent use.
 type progress struct {
@@ -22,6 +27,10 @@ type progress struct {
 	types   map[string]*controlv1.DataTypeProgress
 	samples []sample // of the last rateSpan, oldest first
 	changed bool
+	written time.Time
+	// began and before are when this session took the run up, and the windows done by then.
+	began  time.Time
+	before uint32
 }
 
 type sample struct {
@@ -29,28 +38,51 @@ type sample struct {
 	rows uint64
 }
 
-// newProgress goes on with a run, in which every data type begins anew.
+// newProgress goes on with a run; nil is one that nobody sees. What was asked for by name and is not among dataTypes has
+// failed.
 func newProgress(run *controlv1.Run, dataTypes []entra.DataType, now time.Time) *progress {
-	p := &progress{run: proto.CloneOf(run), types: map[string]*controlv1.DataTypeProgress{}, changed: true}
+	p := &progress{run: &controlv1.Run{}, types: map[string]*controlv1.DataTypeProgress{}, changed: true, began: now}
+	if run != nil {
+		p.run = proto.CloneOf(run)
+	}
 	p.run.State = controlv1.RunState_RUN_STATE_RUNNING
 	if p.run.GetStartTime() == nil {
 		p.run.StartTime = timestamppb.New(now)
 	}
-	kept := map[string]*controlv1.DataTypeProgress{}
 	for _, t := range p.run.GetDataTypes() {
-		kept[t.GetDataType()] = t
+		p.types[t.GetDataType()] = t
 	}
-	p.run.DataTypes = nil
 	for _, id := range dataTypes {
-		t := kept[string(id)]
-		if t == nil {
-			t = &controlv1.DataTypeProgress{DataType: string(id), ThrottleWait: durationpb.New(0)}
+		if p.types[string(id)] == nil {
+			t := &controlv1.DataTypeProgress{DataType: string(id)}
+			p.types[string(id)] = t
+			p.run.DataTypes = append(p.run.DataTypes, t)
 		}
-		t.State, t.Problem = controlv1.RunState_RUN_STATE_RUNNING, nil
-		p.types[string(id)] = t
-		p.run.DataTypes = append(p.run.DataTypes, t)
+	}
+	for _, t := range p.run.GetDataTypes() {
+		// Whoever reads says what is still to do.
+		t.WindowsTotal = t.GetWindowsDone()
+		p.before += t.GetWindowsDone()
+		if t.GetThrottleWait() == nil {
+			t.ThrottleWait = durationpb.New(0)
+		}
+		if slices.Contains(dataTypes, entra.DataType(t.GetDataType())) {
+			t.State, t.Problem = controlv1.RunState_RUN_STATE_RUNNING, nil
+		} else if !runs.Ended(t.GetState()) {
+			t.State, t.Problem = controlv1.RunState_RUN_STATE_FAILED, notCollected()
+		}
+	}
+	if len(p.types) == 0 {
+		p.run.Problem = notCollected()
 	}
 	return p
+}
+
+func notCollected() *controlv1.Problem {
+	return &controlv1.Problem{
+		Cause: "nothing_to_collect", Detail: "It can not be collected, or is turned off.",
+		Remedy: "Test the connection: its report says what each data type lacks.",
+	}
 }
 
 // update changes a data type of the run.
@@ -63,26 +95,15 @@ func (p *progress) update(id entra.DataType, change func(*controlv1.DataTypeProg
 	}
 }
 
-// end ends a data type; a nil problem is success.
-func (p *progress) end(id entra.DataType, problem *controlv1.Problem) {
+// end ends a data type; a nil error is success.
+func (p *progress) end(id entra.DataType, err error) {
 	p.update(id, func(t *controlv1.DataTypeProgress) {
-		t.State, t.Problem = controlv1.RunState_RUN_STATE_SUCCEEDED, problem
-		if problem != nil {
-			t.State = controlv1.RunState_RUN_STATE_FAILED
+		if err != nil {
+			t.State, t.Problem = controlv1.RunState_RUN_STATE_FAILED, problemOf(err)
+			return
 		}
+		t.State, t.WindowsTotal = controlv1.RunState_RUN_STATE_SUCCEEDED, t.GetWindowsDone()
 	})
-}
-
-// fail ends what has not ended.
-func (p *progress) fail(problem *controlv1.Problem) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, t := range p.types {
-		if t.GetState() == controlv1.RunState_RUN_STATE_RUNNING {
-			t.State, t.Problem = controlv1.RunState_RUN_STATE_FAILED, problem
-		}
-	}
-	p.run.Problem, p.changed = problem, true
 }
 
 // touch says that the run is to be written again.
@@ -109,17 +130,17 @@ func (p *progress) take(now time.Time) (run *controlv1.Run, changed, ended bool)
 			failed++
 		}
 	}
-	if !p.changed && running > 0 {
+	if !p.changed && running > 0 && now.Sub(p.written) < heartbeat {
 		return nil, false, false
 	}
-	p.changed = false
+	p.changed, p.written = false, now
 	p.run.RowsPerSecond = p.rate(now, rows)
 	p.run.EstimatedEndTime = nil
 	p.run.UpdateTime = timestamppb.New(now)
 	if running == 0 {
 		p.run.State, p.run.EndTime = ending(failed, len(p.types)), timestamppb.New(now)
-	} else if elapsed := now.Sub(p.run.GetStartTime().AsTime()); done > 0 && total > done {
-		left := time.Duration(float64(elapsed) / float64(done) * float64(total-done))
+	} else if here := done - int(p.before); here > 0 && total > done {
+		left := time.Duration(float64(now.Sub(p.began)) / float64(here) * float64(total-done))
 		p.run.EstimatedEndTime = timestamppb.New(now.Add(left))
 	}
 	return proto.CloneOf(p.run), true, running == 0
@@ -127,7 +148,7 @@ func (p *progress) take(now time.Time) (run *controlv1.Run, changed, ended bool)
 
 func ending(failed, all int) controlv1.RunState {
 	switch {
-	case failed == 0:
+	case failed == 0 && all > 0:
 		return controlv1.RunState_RUN_STATE_SUCCEEDED
 	case failed < all:
 		return controlv1.RunState_RUN_STATE_PARTLY_SUCCEEDED

@@ -2,6 +2,9 @@ package tenant
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/entra"
@@ -77,4 +80,36 @@ func (m metered) Throttled(r budget.Request, pause time.Duration) {
 	if m.budget != nil {
 		m.budget.Throttled(r, pause)
 	}
+}
+
+// pages is a transport that gives the window's slot back when no page comes: the client may wait for minutes before it
+// asks again.
+type pages struct{ next http.RoundTripper }
+
+func (p pages) RoundTrip(r *http.Request) (*http.Response, error) {
+	h, holds := r.Context().Value(holdKey{}).(*hold)
+	resp, err := p.next.RoundTrip(r)
+	if !holds {
+		return resp, err
+	}
+	if err != nil || resp.StatusCode >= http.StatusBadRequest {
+		h.release()
+		return resp, err
+	}
+	resp.Body = &pageBody{resp.Body, h}
+	return resp, nil
+}
+
+// pageBody gives the slot back when the page breaks off.
+type pageBody struct {
+	io.ReadCloser
+	hold *hold
+}
+
+func (b *pageBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.hold.release()
+	}
+	return n, err
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,6 +54,10 @@ type Settings struct {
 // cursorService begins the key of each cursor.
 const cursorService = "collector"
 
+// CursorPrefix begins the keys of an integration's cursors in the bucket checkpoints. Tenant and data type follow: an
+// integration that is made again for another tenant begins anew.
+func CursorPrefix(integration string) string { return bus.Key(cursorService, integration) }
+
 // Worker collects one integration.
 type Worker struct {
 	id  string
@@ -87,21 +92,14 @@ func (w *Worker) current() (integrations.Record, <-chan struct{}) {
 	return w.record, w.changed
 }
 
-// Run collects until ctx is done or the lease is lost. It returns nil; what goes wrong is in the integration's status.
+// Run collects until ctx is done or the lease is lost. Its only error is that somebody else has the lease; what goes
+// wrong otherwise is in the integration's status.
 func (w *Worker) Run(ctx context.Context, held *lease.Lease) error {
 	retry := time.Duration(0)
 	for ctx.Err() == nil {
 		record, changed := w.current()
-		session, cancel := context.WithCancelCause(ctx)
-		go func() {
-			select {
-			case <-changed:
-				cancel(errChanged)
-			case <-session.Done():
-			}
-		}()
-		err := w.session(session, held, record)
-		cancel(nil)
+		began := w.set.Clock.Now()
+		err := w.until(ctx, changed, func(ctx context.Context) error { return w.session(ctx, held, record) })
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -111,18 +109,41 @@ func (w *Worker) Run(ctx context.Context, held *lease.Lease) error {
 		case errors.Is(err, lease.ErrLost), errors.Is(err, lease.ErrFenced):
 			return err
 		}
-		retry = min(max(2*retry, minRetry), maxRetry)
+		if w.set.Clock.Since(began) >= maxRetry {
+			retry = 0 // it went well for long
+		}
+		retry = longer(retry)
 		w.set.Logger.Warn("collecting is interrupted", slog.String("integration", w.id), slog.String("cause", causeOf(err)),
 			slog.Duration("retry_in", retry), slog.Any("err", err))
-		select {
-		case <-changed:
+		err = w.until(ctx, changed, func(ctx context.Context) error { return w.rest(ctx, held, retry, problemOf(err)) })
+		if errors.Is(err, errChanged) {
 			retry = 0
-		case <-w.set.Clock.After(retry):
-		case <-ctx.Done():
 		}
 	}
 	return nil
 }
+
+// until does something until it is done, or the integration is another one: then its error is errChanged.
+func (w *Worker) until(ctx context.Context, changed <-chan struct{}, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel(nil)
+	watching.Go(func() {
+		select {
+		case <-changed:
+			cancel(errChanged)
+		case <-ctx.Done():
+		}
+	})
+	if err := work(ctx); ctx.Err() == nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// longer is how long to wait after one more failure.
+func longer(retry time.Duration) time.Duration { return min(max(2*retry, minRetry), maxRetry) }
 
 var (
 	errChanged  = errors.New("the integration was changed")
@@ -131,11 +152,9 @@ var (
 
 // session collects with one credential until ctx is done or something must be looked at anew.
 func (w *Worker) session(ctx context.Context, held *lease.Lease, record integrations.Record) error {
-	board := &board{w: w, status: &controlv1.IntegrationStatus{}}
+	board := w.newBoard(ctx, held)
 	if record.Integration.GetDisabled() {
-		board.write(ctx)
-		<-ctx.Done()
-		return context.Cause(ctx)
+		return w.disabled(ctx, held, board)
 	}
 	spec, endpoints, err := w.access(ctx, record)
 	if err != nil {
@@ -151,7 +170,7 @@ func (w *Worker) session(ctx context.Context, held *lease.Lease, record integrat
 		return context.Cause(ctx)
 	}
 	board.status.Report = Report(found, record.Integration, w.set.Clock.Now())
-	if found.Error != nil && !found.Connected {
+	if found.Error != nil && !found.Connected && !readsLogs(found) {
 		board.fail(ctx, found.Error)
 		return found.Error
 	}
@@ -160,12 +179,13 @@ func (w *Worker) session(ctx context.Context, held *lease.Lease, record integrat
 		board.fail(ctx, err)
 		return err
 	}
+	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := crew{w: w, board: board, record: record, found: found, held: held, ended: cancel}
+	c := &crew{w: w, board: board, record: record, found: found, held: held, began: w.set.Clock.Now(), ended: cancel}
 	err = c.hire(ctx, func(info entra.DataTypeInfo, f *follower) (*entra.Client, error) {
 		return entra.NewClient(entra.ClientSettings{
-			Credential: credential, Endpoints: endpoints, Transport: transport, Clock: w.set.Clock, Logger: w.set.Logger,
+			Credential: credential, Endpoints: endpoints, Transport: pages{transport}, Clock: w.set.Clock, Logger: w.set.Logger,
 			Budget:   metered{w.set.Budget, f.waited, func() int64 { return w.set.Clock.Now().UnixNano() }},
 			TenantID: spec.TenantID, AppID: spec.ClientID, UserAgent: userAgent, Service: cursorService,
 			Registerer: w.set.Registerer, RequestTimeout: entra.LogTimeout,
@@ -176,7 +196,19 @@ func (w *Worker) session(ctx context.Context, held *lease.Lease, record integrat
 		return err
 	}
 	c.work(ctx)
-	return context.Cause(ctx)
+	err = context.Cause(ctx)
+	if outer.Err() == nil && endsSession(err) {
+		board.fail(outer, err) // at once, and not only when it is tried again
+	}
+	return err
+}
+
+// readsLogs reports whether any log can be read. The tenant's sign-ins may be out of reach and its audits not.
+func readsLogs(found probe.Report) bool {
+	return slices.ContainsFunc(found.DataTypes, func(t probe.DataTypeResult) bool {
+		info, _ := entra.LookupDataType(t.ID)
+		return info.Log && t.Availability == probe.Available
+	})
 }
 
 const userAgent = "entraflow-collector"
@@ -190,6 +222,9 @@ func (w *Worker) access(ctx context.Context, record integrations.Record) (entra.
 	return Access(record.Integration, credential, w.set.Endpoints)
 }
 
+// ErrCloud says that a cloud is known, but its settings cannot be used.
+var ErrCloud = errors.New("the settings of the cloud cannot be used")
+
 // Access returns how an integration signs in, and where. Its errors are *entra.Error.
 func Access(
 	i *controlv1.Integration, credential *controlv1.Credential, endpoints func(string) (entra.Endpoints, error),
@@ -200,6 +235,12 @@ func Access(
 		return entra.CredentialSpec{}, entra.Endpoints{}, err
 	}
 	at, err := endpoints(connection.GetCloud())
+	if errors.Is(err, ErrCloud) {
+		return entra.CredentialSpec{}, entra.Endpoints{}, &entra.Error{
+			Cause: entra.CauseNetworkTLS, Detail: fmt.Sprintf("The CA file of the cloud %q in the collector's config cannot be read.", connection.GetCloud()),
+			Remedy: "Give the collector a PEM file that it can read under clouds in its config.",
+		}
+	}
 	if err != nil {
 		return entra.CredentialSpec{}, entra.Endpoints{}, &entra.Error{
 			Cause: entra.CauseWrongCloud, Detail: fmt.Sprintf("The collector knows no cloud %q.", connection.GetCloud()),
