@@ -30,6 +30,7 @@ var sources = []string{
 	"./pkg/bus/natsserver/cmd/nats-embedded",
 	"./pkg/clickhouse/cmd/clickhouse-embedded",
 	"./services/simulator/cmd/simulator",
+	"./services/collector/cmd/collector",
 	"./services/streamer/cmd/streamer",
 	"./services/sink/cmd/sink",
 	"./services/entraflow/cmd/entraflow",

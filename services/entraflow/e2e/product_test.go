@@ -57,7 +57,7 @@ func newProduct(t *testing.T, own, others map[string]any) (context.Context, *pro
 func (p *product) withHub(ctx context.Context, t *testing.T) {
 	t.Helper()
 	p.simulator = p.program(t, "simulator", func(err error) { p.up.fail(err) })
-	p.startSimulator(ctx, t)
+	p.startSimulator(ctx, t, nil)
 	streaming := map[string]any{"hubs": []any{p.hubConfig()}}
 	if impatient {
 		streaming["checkpoint_interval"] = "200ms"

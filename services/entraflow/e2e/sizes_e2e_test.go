@@ -11,6 +11,7 @@ var sizes = struct {
 	outage  outageSize
 	flood   floodSize
 	restart restartSize
+	collect collectSize
 }{
 	crash: crashSize{
 		records: 200_000, perMessage: 100, lasts: 180 * time.Second, freeze: 60 * time.Second,
@@ -20,6 +21,7 @@ var sizes = struct {
 	outage:  outageSize{away: 60 * time.Second, rate: 4_000, maxSinkRSS: gib, maxStreamerRSS: 300 * mib},
 	flood:   floodSize{stream: 64 * mib, send: 500 * mib, recordBytes: 1_100, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 30_000, rate: 1_000, kills: 5},
+	collect: collectSize{users: 1250, days: 30, speed: 60, kills: 20, freeze: 60 * time.Second},
 }
 
 // impatient is false: the services run as they are by default.

@@ -11,6 +11,7 @@ var sizes = struct {
 	outage  outageSize
 	flood   floodSize
 	restart restartSize
+	collect collectSize
 }{
 	crash: crashSize{
 		records: 6_000, perMessage: 20, lasts: 14 * time.Second, freeze: 4 * time.Second,
@@ -20,6 +21,7 @@ var sizes = struct {
 	outage:  outageSize{away: 4 * time.Second, rate: 300, maxSinkRSS: 300 * mib, maxStreamerRSS: 150 * mib},
 	flood:   floodSize{stream: 32 * mib, send: 48 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 2_000, rate: 400, kills: 1},
+	collect: collectSize{users: 120, days: 4, speed: 600, kills: 2, freeze: 8 * time.Second},
 }
 
 // impatient makes services notice and retry sooner than they do by default.

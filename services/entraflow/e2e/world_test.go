@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ type world struct {
 	store     *program
 	sink      *program
 	streamers []*program
+	// tenant is how to reach a simulated tenant; collectors read it.
+	tenant     simulatedTenant
+	collectors []*program
 
 	dir           string
 	credentials   string // the folder of NATS passwords
@@ -43,6 +47,11 @@ type options struct {
 	streamers int
 	// eventBytes limits the stream EVENTS; 0 is the topology's limit.
 	eventBytes int
+	// tenant makes the simulator have a tenant instead of being read by streamers, and collectors read it.
+	tenant     *tenantOptions
+	collectors int
+	// leaseTTL is how long a lease outlives its holder; 0 is the topology's.
+	leaseTTL time.Duration
 }
 
 // newWorld starts everything but streamers and sink, and returns a context that ends with the test or
@@ -61,14 +70,21 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 	w.nats = w.program(t, "nats", cancel)
 	w.store = w.program(t, "store", cancel)
 	w.sink = w.program(t, "sink", cancel)
-	for i := range max(o.streamers, 1) {
+	streamers := max(o.streamers, 1)
+	if o.tenant != nil {
+		streamers = 0
+		for i := range o.collectors {
+			w.collectors = append(w.collectors, w.program(t, fmt.Sprintf("collector-%d", i), cancel))
+		}
+	}
+	for i := range streamers {
 		w.streamers = append(w.streamers, w.program(t, fmt.Sprintf("streamer-%d", i), cancel))
 	}
-	w.startSimulator(ctx, t)
+	w.startSimulator(ctx, t, o.tenant)
 	w.nats.command.Path = filepath.Join(programs, "nats-embedded")
 	w.nats.command.Args = []string{
 		"--store", filepath.Join(w.dir, "nats"), "--credentials", w.credentials, "--listen", w.natsAddress,
-		"--events-max-bytes", strconv.Itoa(o.eventBytes),
+		"--events-max-bytes", strconv.Itoa(o.eventBytes), "--lease-ttl", o.leaseTTL.String(),
 	}
 	w.store.command.Path = filepath.Join(programs, "clickhouse-embedded")
 	w.store.command.Args = []string{"--data-dir", filepath.Join(w.dir, "store"), "--listen", w.storeAddress}
@@ -79,6 +95,7 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 
 	w.connect(ctx, t)
 	w.configureStreamers(t)
+	w.configureCollectors(t, o.tenant)
 	w.configureSink(t)
 	return ctx, w
 }
@@ -101,8 +118,12 @@ func (w *world) connect(ctx context.Context, t *testing.T) {
 	t.Cleanup(w.operator.Close)
 }
 
-func (w *world) startSimulator(ctx context.Context, t *testing.T) {
+func (w *world) startSimulator(ctx context.Context, t *testing.T, tenant *tenantOptions) {
 	t.Helper()
+	if tenant != nil {
+		w.startTenant(ctx, t, tenant)
+		return
+	}
 	w.simulator.command.Path = filepath.Join(programs, "simulator")
 	w.simulator.command.Args = []string{
 		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--admin-address", "",
@@ -175,7 +196,7 @@ func (w *world) configureSink(t *testing.T) {
 
 // startServices starts streamers and sink and waits until they work.
 func (w *world) startServices(ctx context.Context) error {
-	for _, p := range append([]*program{w.sink}, w.streamers...) {
+	for _, p := range w.services() {
 		if err := p.start(ctx); err != nil {
 			return err
 		}
@@ -185,10 +206,14 @@ func (w *world) startServices(ctx context.Context) error {
 
 func (w *world) servicesReady(ctx context.Context) error {
 	var errs []error
-	for _, p := range append([]*program{w.sink}, w.streamers...) {
+	for _, p := range w.services() {
 		errs = append(errs, p.ready(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+func (w *world) services() []*program {
+	return slices.Concat([]*program{w.sink}, w.streamers, w.collectors)
 }
 
 // announced waits for the line by which a program says that it is ready.
