@@ -26,6 +26,7 @@ type snapshot struct {
 	done       window.Set
 	readUntil  time.Time // zero: never read
 	reconciled time.Time
+	horizon    time.Time // zero: not decided, or the log is kept for ever
 	rows       uint64
 }
 
@@ -40,6 +41,9 @@ func openCoverage(cursor *lease.Cursor) (*coverage, error) {
 	}
 	if kept.GetReconcileTime() != nil {
 		c.seen.reconciled = kept.GetReconcileTime().AsTime()
+	}
+	if kept.GetHorizon() != nil {
+		c.seen.horizon = kept.GetHorizon().AsTime()
 	}
 	return c, nil
 }
@@ -62,6 +66,9 @@ func (c *coverage) change(ctx context.Context, apply func(*snapshot)) error {
 	}
 	if !next.reconciled.IsZero() {
 		kept.ReconcileTime = timestamppb.New(next.reconciled)
+	}
+	if !next.horizon.IsZero() {
+		kept.Horizon = timestamppb.New(next.horizon)
 	}
 	value, err := proto.Marshal(kept)
 	if err != nil {

@@ -82,8 +82,11 @@ func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower
 		info: info, cfg: c.w.cfg, set: c.w.set, covered: covered,
 		began: c.began, failed: c.failed,
 	}
-	f.horizon = horizon(info, c.found.Licences, c.w.cfg.History, f.now())
-	return f, nil
+	f.horizon = horizon(info, c.found.Licences, c.w.cfg.History, covered.snapshot().horizon, f.now())
+	if f.horizon.Equal(beginning) {
+		return f, nil
+	}
+	return f, covered.change(ctx, func(s *snapshot) { s.horizon = f.horizon })
 }
 
 // failed is told of each read that failed. What concerns the credential or the lease ends the session; what concerns one
@@ -97,8 +100,9 @@ func (c *crew) failed(err error) {
 	}
 }
 
-// horizon is how far back a log is read: as far as wanted and as the service keeps it.
-func horizon(info entra.DataTypeInfo, licences []entra.Licence, history time.Duration, now time.Time) time.Time {
+// horizon is how far back a log is read: as far as wanted and as the service keeps it. What was once decided stays,
+// though the service may have dropped some of it meanwhile: a first run that was interrupted loses nothing by that.
+func horizon(info entra.DataTypeInfo, licences []entra.Licence, history time.Duration, decided, now time.Time) time.Time {
 	if info.Retention == 0 {
 		return beginning
 	}
@@ -106,7 +110,11 @@ func horizon(info entra.DataTypeInfo, licences []entra.Licence, history time.Dur
 	if info.Licence == entra.LicenceFree && !slices.Contains(licences, entra.LicenceP1) && !slices.Contains(licences, entra.LicenceP2) {
 		kept = min(kept, entra.FreeRetention)
 	}
-	return now.Add(-min(history, kept) - edge)
+	from := now.Add(-min(history, kept) - edge)
+	if oldest := now.Add(-max(kept, oldestAsked)); !decided.IsZero() && decided.Before(from) {
+		return later(decided, oldest)
+	}
+	return from
 }
 
 // work collects until ctx is done.
@@ -270,4 +278,11 @@ func (c *crew) onDemand(ctx context.Context, run *controlv1.Run, revision uint64
 		}
 		return f.fill(ctx, budget.Tail)
 	}})
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

@@ -18,6 +18,8 @@ import (
 const (
 	// edge is how much further back than a service keeps its log it is asked: the edge moves while it is read.
 	edge = time.Hour
+	// oldestAsked is what no log refuses to be asked for; some do beyond 90 days (graph.md §2.1).
+	oldestAsked = 85 * 24 * time.Hour
 	// stalledAfter is after how many tail intervals without success a data type is stalled, and stalledAtLeast the least
 	// time.
 	stalledAfter   = 3

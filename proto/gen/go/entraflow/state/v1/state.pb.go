@@ -94,6 +94,8 @@ type Coverage struct {
 	ReadUntil *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=read_until,json=readUntil,proto3" json:"read_until,omitempty"`
 	// reconcile_time is when the last reconcile ended.
 	ReconcileTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=reconcile_time,json=reconcileTime,proto3" json:"reconcile_time,omitempty"`
+	// horizon is how far back the first run goes, as it was when that began. Absent: as far as the log is kept.
+	Horizon       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=horizon,proto3" json:"horizon,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -152,6 +154,13 @@ func (x *Coverage) GetReadUntil() *timestamppb.Timestamp {
 func (x *Coverage) GetReconcileTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ReconcileTime
+	}
+	return nil
+}
+
+func (x *Coverage) GetHorizon() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Horizon
 	}
 	return nil
 }
@@ -446,13 +455,14 @@ const file_entraflow_state_v1_state_proto_rawDesc = "" +
 	"\x1eentraflow/state/v1/state.proto\x12\x12entraflow.state.v1\x1a\x1eentraflow/bus/v1/options.proto\x1a&entraflow/control/v1/integration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n" +
 	"\x11StoredIntegration\x12C\n" +
 	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\x12+\n" +
-	"\x11sealed_credential\x18\x02 \x01(\fR\x10sealedCredential\"\xd8\x01\n" +
+	"\x11sealed_credential\x18\x02 \x01(\fR\x10sealedCredential\"\x8e\x02\n" +
 	"\bCoverage\x12:\n" +
 	"\tintervals\x18\x01 \x03(\v2\x1c.entraflow.state.v1.IntervalR\tintervals\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\x129\n" +
 	"\n" +
 	"read_until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\treadUntil\x12A\n" +
-	"\x0ereconcile_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rreconcileTime\"f\n" +
+	"\x0ereconcile_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rreconcileTime\x124\n" +
+	"\ahorizon\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\ahorizon\"f\n" +
 	"\bInterval\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"\xcb\x02\n" +
@@ -504,17 +514,18 @@ var file_entraflow_state_v1_state_proto_depIdxs = []int32{
 	2,  // 1: entraflow.state.v1.Coverage.intervals:type_name -> entraflow.state.v1.Interval
 	7,  // 2: entraflow.state.v1.Coverage.read_until:type_name -> google.protobuf.Timestamp
 	7,  // 3: entraflow.state.v1.Coverage.reconcile_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
-	7,  // 5: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
-	7,  // 6: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
-	6,  // 8: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
-	8,  // 9: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	7,  // 4: entraflow.state.v1.Coverage.horizon:type_name -> google.protobuf.Timestamp
+	7,  // 5: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
+	7,  // 6: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
+	7,  // 7: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
+	7,  // 8: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
+	6,  // 9: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
+	8,  // 10: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_entraflow_state_v1_state_proto_init() }
