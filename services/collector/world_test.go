@@ -23,6 +23,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/bustest"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
+	"github.com/entraflow/entraflow/pkg/clock"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/runs"
@@ -60,7 +61,12 @@ type world struct {
 }
 
 // newWorld has no tenant; Graph knows no limits.
-func newWorld(tb testing.TB, options ...func(*natsserver.Config)) *world {
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	return newWorldWith(tb, clock.Real())
+}
+
+func newWorldWith(tb testing.TB, clk clock.Clock, change ...func(*entra.Config)) *world {
 	tb.Helper()
 	w := &world{tb: tb, tokens: map[string]struct{}{}}
 	cfg := entra.DefaultConfig()
@@ -68,8 +74,14 @@ func newWorld(tb testing.TB, options ...func(*natsserver.Config)) *world {
 	cfg.Apps = []entra.AppConfig{{
 		ClientID: clientID, Name: "entraflow", Secrets: []entra.SecretConfig{{Value: config.NewSecret(secret)}},
 	}}
+	if clk != clock.Real() {
+		cfg.TokenLifetime = 30 * 24 * time.Hour // clients keep them by the real clock
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
 	var err error
-	w.sim, err = entra.New(cfg, entra.Settings{})
+	w.sim, err = entra.New(cfg, entra.Settings{Clock: clk})
 	require.NoError(tb, err)
 	w.http = httptest.NewTLSServer(http.HandlerFunc(w.serve))
 	w.http.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -79,7 +91,7 @@ func newWorld(tb testing.TB, options ...func(*natsserver.Config)) *world {
 	require.NoError(tb, os.WriteFile(w.caFile, certificate, 0o600))
 
 	quick := func(c *natsserver.Config) { c.Topology.LeaseTTL = 10 * time.Second }
-	w.bus = bustest.New(tb, append([]func(*natsserver.Config){quick}, options...)...)
+	w.bus = bustest.New(tb, quick)
 	w.gateway, w.operator = w.bus.Connect(tb, bus.UserGateway), w.bus.Connect(tb, bus.UserOperator)
 	w.key = seal.Config{KeyFile: filepath.Join(tb.TempDir(), "seal.key")}
 	w.sealer, err = seal.Open(context.Background(), w.key)

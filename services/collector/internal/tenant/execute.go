@@ -35,10 +35,26 @@ func (c *crew) execute(ctx context.Context, j job) {
 	for _, f := range j.followers {
 		tasks.Go(func() { c.take(ctx, p, f, j.work) })
 	}
-	if j.run != nil {
-		c.show(ctx, p, j.revision)
+	if j.run == nil {
+		tasks.Wait()
+		return
 	}
+	revision, ended := c.show(ctx, p, j.revision)
 	tasks.Wait()
+	if !ended {
+		c.leave(ctx, p, revision)
+	}
+}
+
+// leave writes how far a run came that is not over. Whoever takes it up goes on from there.
+func (c *crew) leave(ctx context.Context, p *progress, revision uint64) {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	p.touch()
+	if run, _, ended := p.take(c.w.set.Clock.Now()); !ended {
+		_, _ = c.w.set.Runs.Update(ctx, run, revision) // it is for people to see and no more
+	}
 }
 
 // take lets a follower do its part.
@@ -49,7 +65,9 @@ func (c *crew) take(ctx context.Context, p *progress, f *follower, work func(con
 	if ctx.Err() != nil {
 		return
 	}
-	f.note(err, 0, historyPart)
+	if f.note(err, 0, historyPart); ctx.Err() != nil {
+		return // the error ended the session: the next one goes on with the run
+	}
 	p.end(f.info.ID, err)
 	if err != nil {
 		c.w.set.Logger.Warn("collecting a data type failed", slog.String("integration", c.w.id),
@@ -57,8 +75,9 @@ func (c *crew) take(ctx context.Context, p *progress, f *follower, work func(con
 	}
 }
 
-// show writes the run as it grows, until it has ended or ctx is done.
-func (c *crew) show(ctx context.Context, p *progress, revision uint64) {
+// show writes the run as it grows, until it has ended or ctx is done. It returns the last revision, and whether the
+// run needs no more writing.
+func (c *crew) show(ctx context.Context, p *progress, revision uint64) (_ uint64, over bool) {
 	for {
 		run, changed, ended := p.take(c.w.set.Clock.Now())
 		if changed {
@@ -66,12 +85,14 @@ func (c *crew) show(ctx context.Context, p *progress, revision uint64) {
 			switch {
 			case errors.Is(err, runs.ErrTaken):
 				c.w.set.Logger.Warn("a run was taken over", slog.String("run", run.GetName()))
-				return
-			case err != nil && ctx.Err() == nil:
-				c.w.set.Logger.Warn("writing run failed", slog.String("run", run.GetName()), slog.Any("err", err))
+				return revision, true
+			case err != nil:
+				if ctx.Err() == nil {
+					c.w.set.Logger.Warn("writing run failed", slog.String("run", run.GetName()), slog.Any("err", err))
+				}
 				p.touch()
 				ended = false
-			case err == nil:
+			default:
 				revision = next
 			}
 		}
@@ -79,14 +100,14 @@ func (c *crew) show(ctx context.Context, p *progress, revision uint64) {
 			if err := c.w.set.Runs.Prune(ctx, c.w.id); err != nil && ctx.Err() == nil {
 				c.w.set.Logger.Warn("pruning runs failed", slog.String("integration", c.w.id), slog.Any("err", err))
 			}
-			return
+			return revision, true
 		}
 		timer := time.NewTimer(flushInterval) // people watch in real time
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return revision, false
 		}
 	}
 }
