@@ -12,6 +12,7 @@ var sizes = struct {
 	flood   floodSize
 	restart restartSize
 	collect collectSize
+	budget  budgetSize
 }{
 	crash: crashSize{
 		records: 200_000, perMessage: 100, lasts: 180 * time.Second, freeze: 60 * time.Second,
@@ -22,6 +23,7 @@ var sizes = struct {
 	flood:   floodSize{stream: 64 * mib, send: 500 * mib, recordBytes: 1_100, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 30_000, rate: 1_000, kills: 5},
 	collect: collectSize{users: 1250, days: 30, speed: 60, kills: 20, freeze: 60 * time.Second},
+	budget:  budgetSize{users: 1250, days: 30, scale: 1, lasts: 150 * time.Second},
 }
 
 // impatient is false: the services run as they are by default.

@@ -12,6 +12,7 @@ var sizes = struct {
 	flood   floodSize
 	restart restartSize
 	collect collectSize
+	budget  budgetSize
 }{
 	crash: crashSize{
 		records: 6_000, perMessage: 20, lasts: 14 * time.Second, freeze: 4 * time.Second,
@@ -22,6 +23,7 @@ var sizes = struct {
 	flood:   floodSize{stream: 32 * mib, send: 48 * mib, recordBytes: 8_000, maxStreamerRSS: 500 * mib, maxSinkRSS: gib},
 	restart: restartSize{records: 2_000, rate: 400, kills: 1},
 	collect: collectSize{users: 120, days: 4, speed: 600, kills: 2, freeze: 8 * time.Second},
+	budget:  budgetSize{users: 1000, days: 20, scale: 6, lasts: 15 * time.Second},
 }
 
 // impatient makes services notice and retry sooner than they do by default.
