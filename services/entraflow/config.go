@@ -3,6 +3,7 @@ package entraflow
 import (
 	"path/filepath"
 
+	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
@@ -35,6 +36,9 @@ type Own struct {
 	// Simulator adds a simulated Event Hub that the streamer reads, and without Replay a simulated tenant that the
 	// collector reads.
 	Simulator bool `yaml:"simulator"`
+	// Elsewhere names services that run as processes of their own against this one's NATS and ClickHouse, and not
+	// here. Only the collector may.
+	Elsewhere []string `yaml:"elsewhere"`
 	// Seed chooses the simulated tenant.
 	Seed uint64 `yaml:"seed"`
 	// ThrottleScale multiplies Microsoft's limits for the simulated tenant and the collector alike; 0 is none.
@@ -146,6 +150,9 @@ func (c Own) Validate() error {
 		"must be a loopback host:port: it has no TLS")
 	p.Check(config.IsLoopback(c.NATS.Listen) || c.NATS.Listen == "", "nats.listen",
 		"must be a loopback host:port: it has no TLS")
+	for _, name := range c.Elsewhere {
+		p.Check(name == bus.UserCollector, "elsewhere", "names %s, which only runs here", name)
+	}
 	p.Check(c.ThrottleScale >= 0, "throttle_scale", "must not be negative")
 	p.Check(c.ReplayRate >= 0, "replay_rate", "must not be negative")
 	p.Check(c.Once || c.Summary == "", "summary", "is written with once only")

@@ -171,7 +171,7 @@ type services struct {
 	hub       streamer.HubConfig   // the simulated hub
 	tenant    *tenant.Tenant       // the simulated tenant; nil without one
 	announced atomic.Pointer[simulator.Announcement]
-	collector *collector.Collector
+	collector *collector.Collector // nil if it runs elsewhere
 	streamer  *streamer.Streamer
 	sink      *sink.Sink
 	gateway   *gateway.Service
@@ -185,7 +185,11 @@ type bases struct{ events, dead uint64 }
 
 // inOrder lists the services along the flow.
 func (s *services) inOrder() []lifecycle.Service {
-	flow := []lifecycle.Service{s.collector, s.streamer, s.sink, s.http, s.gateway}
+	var flow []lifecycle.Service
+	if s.collector != nil {
+		flow = append(flow, s.collector)
+	}
+	flow = append(flow, s.streamer, s.sink, s.http, s.gateway)
 	if s.simulator != nil {
 		return append([]lifecycle.Service{s.simulator}, flow...)
 	}

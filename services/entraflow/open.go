@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -135,10 +136,13 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	if s.simulator != nil {
 		streaming.Dial = e.dial(s.simulator)
 	}
-	if s.collector, err = collector.New(cfg.Collector, collector.Settings{
-		Settings: set.For("collector"), InProcess: o.nats, Cloud: s.cloud,
-	}); err != nil {
-		return nil, err
+	if !slices.Contains(cfg.Elsewhere, bus.UserCollector) {
+		s.collector, err = collector.New(cfg.Collector, collector.Settings{
+			Settings: set.For("collector"), InProcess: o.nats, Cloud: s.cloud,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	if s.streamer, err = streamer.New(cfg.Streamer, streaming); err != nil {
 		return nil, err

@@ -46,8 +46,8 @@ type Options struct {
 	LatencyFor time.Duration
 	// Runs is how often each throughput measurement is repeated.
 	Runs int
-	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large
-	// and latency. Nil selects all.
+	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large,
+	// latency, collector/small, collector/full and tenants. Nil selects all.
 	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer
@@ -70,7 +70,10 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 		}
 		t.latency = l
 	}
-	return t.print(out)
+	if err := t.print(out); err != nil {
+		return err
+	}
+	return collecting(ctx, o, out)
 }
 
 // measure adds what is selected of a size.

@@ -28,6 +28,8 @@ const (
 	ChildStreamer = "streamer"
 	// ChildProduct is the whole product in one process.
 	ChildProduct = "product"
+	// ChildRest is the product but for the collector.
+	ChildRest = "rest"
 )
 
 // connectionEnv holds the hub's connection string for a child.
@@ -37,6 +39,7 @@ const connectionEnv = "ENTRAFLOW_BENCH_CONNECTION"
 type announcement struct {
 	NATS       string `json:"nats"`
 	ClickHouse string `json:"clickhouse"`
+	Gateway    string `json:"gateway"`
 }
 
 // Child is the main of a child of the benchmark: it runs until SIGTERM.
@@ -51,10 +54,14 @@ func Child(ctx context.Context, kind, dir string, stdout, stderr io.Writer) erro
 	hub := streamer.DefaultHub()
 	hub.Integration, hub.Tenants = "bench", []string{tenant}
 	hub.EventHub, hub.ConnectionString = hubName, config.NewSecret(os.Getenv(connectionEnv))
-	if kind == ChildStreamer {
+	switch kind {
+	case ChildStreamer:
 		return childStreamer(ctx, dir, hub, set, stdout)
+	case ChildRest:
+		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Elsewhere = []string{bus.UserCollector} })
+	default:
+		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Streamer.Hubs = []streamer.HubConfig{hub} })
 	}
-	return childProduct(ctx, dir, hub, set, stdout)
 }
 
 func childStreamer(ctx context.Context, dir string, hub streamer.HubConfig, set app.Settings, stdout io.Writer) error {
@@ -79,18 +86,18 @@ func childStreamer(ctx context.Context, dir string, hub streamer.HubConfig, set 
 	return runAnnounced(ctx, service, stdout, func() announcement { return announcement{NATS: nats.URL()} })
 }
 
-func childProduct(ctx context.Context, dir string, hub streamer.HubConfig, set app.Settings, stdout io.Writer) error {
+func childProduct(ctx context.Context, dir string, set app.Settings, stdout io.Writer, change func(*entraflow.Config)) error {
 	cfg := entraflow.DefaultConfig()
 	cfg.DataDir = dir
 	cfg.NATS.Listen, cfg.ClickHouse.Listen, cfg.Gateway.GRPC.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Streamer.Hubs = []streamer.HubConfig{hub}
+	change(&cfg)
 	product, err := entraflow.New(cfg, entraflow.Settings{Settings: set, Stdout: io.Discard})
 	if err != nil {
 		return err
 	}
 	return runAnnounced(ctx, product, stdout, func() announcement {
 		at := product.Addresses()
-		return announcement{NATS: at.NATS, ClickHouse: at.ClickHouse}
+		return announcement{NATS: at.NATS, ClickHouse: at.ClickHouse, Gateway: at.Gateway}
 	})
 }
 

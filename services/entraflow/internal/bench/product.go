@@ -29,6 +29,8 @@ type product struct {
 	// clickhouse is the URL of the store; empty for the streamer alone.
 	clickhouse string
 	password   config.Secret
+	// nats and gateway are where these listen.
+	nats, gateway string
 }
 
 // start runs a child on the world's hub.
@@ -53,7 +55,7 @@ func (w *world) start(ctx context.Context, o Options, kind string) (_ *product, 
 	if err := p.openBus(ctx, at.NATS, credentials); err != nil {
 		return nil, err
 	}
-	p.clickhouse = at.ClickHouse
+	p.clickhouse, p.nats, p.gateway = at.ClickHouse, at.NATS, at.Gateway
 	if at.ClickHouse != "" {
 		p.password, err = config.ReadSecret(filepath.Join(credentials, "clickhouse.password"))
 	}
