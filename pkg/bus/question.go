@@ -13,8 +13,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// QuestionTestConnection asks the collector whether a connection works: TestRequest, TestResponse.
-const QuestionTestConnection = "test_connection"
+// Questions. Both are a TestRequest and are answered by a TestResponse.
+const (
+	// QuestionTestConnection asks the collector whether a tenant can be read.
+	QuestionTestConnection = "test_connection"
+	// QuestionTestHub asks the streamer whether an Event Hub can be read.
+	QuestionTestHub = "test_hub"
+)
 
 const (
 	// questionTimeout bounds how long an answer may take.

@@ -14,13 +14,20 @@ import (
 )
 
 func TestQuestionsAreAnswered(t *testing.T) {
+	for _, q := range bus.Questions() {
+		t.Run(q.Name, func(t *testing.T) { testQuestion(t, q) })
+	}
+}
+
+func testQuestion(t *testing.T, q bus.Question) {
+	t.Helper()
 	b := bustest.New(t)
-	gateway, collector := b.Connect(t, bus.UserGateway), b.Connect(t, bus.UserCollector)
+	gateway, answerer := b.Connect(t, q.Askers[0]), b.Connect(t, q.Answerer)
 	ask := func(fault string) (*statev1.TestResponse, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		answer := &statev1.TestResponse{}
-		err := bus.Ask(ctx, gateway, bus.QuestionTestConnection, &statev1.TestRequest{Context: fault}, answer)
+		err := bus.Ask(ctx, gateway, q.Name, &statev1.TestRequest{Context: fault}, answer)
 		return answer, err
 	}
 	_, err := ask("early")
@@ -29,7 +36,7 @@ func TestQuestionsAreAnswered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- bus.Answer(ctx, collector, bus.QuestionTestConnection, func() *statev1.TestRequest { return &statev1.TestRequest{} },
+		ended <- bus.Answer(ctx, answerer, q.Name, func() *statev1.TestRequest { return &statev1.TestRequest{} },
 			func(_ context.Context, q *statev1.TestRequest) (*statev1.TestResponse, error) {
 				if q.GetContext() == "" {
 					return nil, errors.New("broken")
@@ -45,6 +52,6 @@ func TestQuestionsAreAnswered(t *testing.T) {
 	require.ErrorIs(t, err, bus.ErrAnswerFailed)
 	cancel()
 	require.NoError(t, <-ended)
-	require.ErrorContains(t, bus.Answer(t.Context(), gateway, bus.QuestionTestConnection,
+	require.ErrorContains(t, bus.Answer(t.Context(), gateway, q.Name,
 		func() *statev1.TestRequest { return nil }, func(context.Context, *statev1.TestRequest) (*statev1.TestResponse, error) { return nil, nil }), "no question")
 }

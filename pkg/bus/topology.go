@@ -189,6 +189,8 @@ func Questions() []Question {
 	return []Question{
 		// Only who holds the Graph credentials can test them.
 		{Name: QuestionTestConnection, Answerer: UserCollector, Askers: []string{UserGateway}},
+		// Only who reads hubs knows from where they can be reached.
+		{Name: QuestionTestHub, Answerer: UserStreamer, Askers: []string{UserGateway}},
 	}
 }
 

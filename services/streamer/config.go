@@ -5,6 +5,8 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/services/streamer/internal/fleet"
 	"github.com/entraflow/entraflow/services/streamer/internal/hub"
 )
 
@@ -14,6 +16,8 @@ type (
 	HubConfig = hub.Config
 	// Tuning is what all hubs have in common.
 	Tuning = hub.Tuning
+	// NamespaceConfig says how a namespace is reached.
+	NamespaceConfig = fleet.NamespaceConfig
 )
 
 // AnyTenant in HubConfig.Tenants allows every tenant.
@@ -29,15 +33,21 @@ type Config struct {
 	// same. One that comes back under its name after a crash has its partitions at once; without a
 	// name they wait until the claims of the one that crashed expire.
 	Instance string `yaml:"instance"`
-	// Hubs are the Event Hubs to read. Two may be the same hub with different consumer groups.
+	// Hubs are the Event Hubs to read. Two may be the same hub with different consumer groups. Those of integrations are
+	// read beside them.
 	Hubs []HubConfig `yaml:"hubs"`
+	// Seal is the master key that opens the credentials of integrations: the same as the gateway's. A key file is never
+	// made here, and not looked for until there is an integration with an Event Hub.
+	Seal seal.Config `yaml:"seal"`
+	// Namespaces say by host name how those are reached that integrations name, where that is not the usual way.
+	Namespaces map[string]NamespaceConfig `yaml:"namespaces"`
 
 	Tuning `yaml:",inline"`
 }
 
-// DefaultConfig reads no hub: where the records are nobody can guess.
+// DefaultConfig reads no hub but those of integrations: where the records are nobody can guess.
 func DefaultConfig() Config {
-	c := Config{NATS: bus.DefaultConfig(), Gate: bus.DefaultGateConfig(), Tuning: hub.DefaultTuning()}
+	c := Config{NATS: bus.DefaultConfig(), Gate: bus.DefaultGateConfig(), Seal: seal.DefaultConfig(), Tuning: hub.DefaultTuning()}
 	c.NATS.User = bus.UserStreamer
 	return c
 }
@@ -54,6 +64,8 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("nats", c.NATS.Validate())
 	p.Under("gate", c.Gate.Validate())
+	p.Under("seal", c.Seal.Validate())
+	fleet.Namespaces(c.Namespaces).Check(&p)
 	hub.Check(c.Tuning, &p)
 	seen := make(map[[3]string]int, len(c.Hubs))
 	for i, h := range c.Hubs {

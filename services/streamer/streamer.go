@@ -1,7 +1,8 @@
 // Package streamer takes Entra records from Azure Event Hubs in real time.
 //
-// It reads the hubs of its config over AMQP, with the right to listen and no other, and writes EVENTS, DEAD
-// and the buckets checkpoints and blobs. It decodes records and judges none; a record that it
+// It reads the hubs of its config and of the bucket integrations over AMQP, with the right to listen and no other, and
+// writes EVENTS, DEAD and the buckets checkpoints and blobs. It opens the credentials of integrations with the master
+// key, and answers whether a hub can be read. It decodes records and judges none; a record that it
 // cannot read, or that the hub may not carry, becomes a dead letter and holds up nothing. It never
 // saves a position before everything up to it is stored, and takes nothing while a stream is nearly full.
 package streamer
@@ -21,6 +22,8 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
+	"github.com/entraflow/entraflow/services/streamer/internal/fleet"
 	"github.com/entraflow/entraflow/services/streamer/internal/hub"
 )
 
@@ -91,11 +94,15 @@ func (s *Streamer) Run(ctx context.Context) error {
 		return fmt.Errorf("making gate: %w", err)
 	}
 	shared.Gate = gate
-	return s.read(ctx, lasting, shared, gate)
+	keys := fleet.NewKeys(s.cfg.Seal)
+	defer keys.Close() //nolint:errcheck // nothing is left to be written
+	return s.read(ctx, lasting, gate, fleet.Settings{
+		Conn: conn, Keys: keys, Namespaces: s.cfg.Namespaces, Tuning: s.cfg.Tuning, Shared: shared, Configured: s.cfg.Hubs,
+	})
 }
 
 // read runs the hubs and what they share.
-func (s *Streamer) read(ctx, lasting context.Context, shared hub.Settings, gate *bus.Gate) error {
+func (s *Streamer) read(ctx, lasting context.Context, gate *bus.Gate, set fleet.Settings) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var tasks sync.WaitGroup
@@ -105,12 +112,21 @@ func (s *Streamer) read(ctx, lasting context.Context, shared hub.Settings, gate 
 		}
 	})
 	for _, cfg := range s.cfg.Hubs {
-		reader := hub.New(cfg, s.cfg.Tuning, shared)
+		reader := hub.New(cfg, s.cfg.Tuning, set.Shared)
 		tasks.Go(func() { reader.Run(ctx, lasting) })
 	}
 	if len(s.cfg.Hubs) == 0 {
-		s.set.Logger.Warn("no hub to read is configured", slog.String("key", "streamer.hubs"))
+		s.set.Logger.Info("only hubs of integrations are read", slog.String("key", "streamer.hubs"))
 	}
+	integrated := fleet.New(set)
+	tasks.Go(func() { integrated.Run(ctx, lasting) })
+	tester := fleet.Tester{Keys: set.Keys, Namespaces: set.Namespaces, Dial: s.set.Dial, Clock: s.set.Clock}
+	tasks.Go(func() {
+		newQuestion := func() *statev1.TestRequest { return &statev1.TestRequest{} }
+		if err := bus.Answer(ctx, set.Conn, bus.QuestionTestHub, newQuestion, tester.Test); err != nil {
+			stop(fmt.Errorf("answering tests of hubs: %w", err))
+		}
+	})
 	close(s.ready)
 	<-ctx.Done()
 	tasks.Wait()

@@ -1,5 +1,5 @@
 // Package connect answers the methods of IntegrationService: it keeps integrations with their credentials sealed, has
-// connections tested by the collector, and shows how collecting goes.
+// connections tested by the collector and the streamer, and shows how collecting goes.
 //
 // It writes the bucket integrations and the stream COMMANDS and reads the bucket runs. It never opens a
 // credential, and none comes out of it.
@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	// testTimeout bounds a test of a connection; the collector's own bound is 30 s.
+	// testTimeout bounds a test of a connection; that of who tests is 30 s.
 	testTimeout = 40 * time.Second
 	// storeTimeout bounds what else a method does.
 	storeTimeout = 10 * time.Second

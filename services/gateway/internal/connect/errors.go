@@ -25,16 +25,22 @@ var (
 		"an Event Hub is read all the time and has no runs", "see its status")
 	errNoRun = grpcserver.NewError(codes.NotFound, "RUN_NOT_FOUND",
 		"there is no such run", "list the integration's runs; old ones are forgotten")
-	errNoTester = grpcserver.NewError(codes.Unavailable, "COLLECTOR_UNAVAILABLE",
-		"no collector answers, and only it can test a connection", "start a collector, or try again in some seconds")
-	errHubTest = grpcserver.NewError(codes.Unimplemented, "HUB_TEST_UNAVAILABLE",
-		"connections to Event Hubs cannot be tested yet", "the streamer's log says how reading the hub goes")
+	errNoCollector = grpcserver.NewError(codes.Unavailable, "COLLECTOR_UNAVAILABLE",
+		"no collector answers, and only it can test a tenant", "start a collector, or try again in some seconds")
+	errNoStreamer = grpcserver.NewError(codes.Unavailable, "STREAMER_UNAVAILABLE",
+		"no streamer answers, and only it can test an Event Hub", "start a streamer, or try again in some seconds")
 	errAway = grpcserver.NewError(codes.Unavailable, "BUS_UNAVAILABLE",
 		"NATS cannot be reached", "try again in some seconds; the gateway's log has the cause")
 	errKey = grpcserver.NewError(codes.Unavailable, "KEY_UNAVAILABLE",
 		"the key that seals credentials cannot be had", "look at the key service that seal.key_url names")
-	errOtherKey = grpcserver.NewError(codes.FailedPrecondition, "KEYS_DIFFER",
+	errOtherKeyCollector = grpcserver.NewError(codes.FailedPrecondition, "KEYS_DIFFER",
 		"the collector cannot open what the gateway sealed", "give both the same seal.key_file or seal.key_url")
+	errOtherKeyStreamer = grpcserver.NewError(codes.FailedPrecondition, "KEYS_DIFFER",
+		"the streamer cannot open what the gateway sealed", "give both the same seal.key_file or seal.key_url")
+	errNoKeyCollector = grpcserver.NewError(codes.Unavailable, "KEY_UNAVAILABLE",
+		"the collector cannot have the key that opens credentials", "give it the gateway's seal.key_file, or look at the key service that seal.key_url names")
+	errNoKeyStreamer = grpcserver.NewError(codes.Unavailable, "KEY_UNAVAILABLE",
+		"the streamer cannot have the key that opens credentials", "give it the gateway's seal.key_file, or look at the key service that seal.key_url names")
 	errNoBucket = grpcserver.NewError(codes.Unavailable, "TOPOLOGY_MISSING",
 		"NATS has no place for integrations yet", "create the topology, or try again when it is there")
 )

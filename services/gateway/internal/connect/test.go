@@ -28,37 +28,46 @@ func (s *Server) TestConnection(
 ) (*controlv1.TestConnectionResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	i, sealed, purpose := req.GetIntegration(), []byte(nil), ""
-	if req.GetName() != "" {
-		record, err := s.find(ctx, req.GetName())
-		if err != nil {
-			return nil, err
-		}
-		i, sealed, purpose = record.Integration, record.Sealed, integrations.Name(record.ID)
+	i, sealed, purpose, err := s.subject(ctx, req)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case i == nil:
-		return nil, failure.NewInvalid("name", "must be given, or integration and credential")
-	case req.GetCredential() != nil:
+	if req.GetCredential() != nil {
 		if err := checkKind(i, req.GetCredential()); err != nil {
 			return nil, err
 		}
-		var err error
 		purpose = testPurpose
 		if sealed, err = integrations.SealCredential(ctx, s.set.Sealer, req.GetCredential(), purpose); err != nil {
 			return nil, shown(err)
 		}
-	case sealed == nil:
-		return nil, failure.NewInvalid("credential", "must be given for an integration that is not saved")
 	}
-	if err := mayChange(ctx, i); err != nil {
-		return nil, err
+	if sealed == nil {
+		return nil, failure.NewInvalid("credential", "must be given for an integration that is not saved")
 	}
 	report, err := s.test(ctx, i, sealed, purpose)
 	if err != nil {
 		return nil, err
 	}
 	return &controlv1.TestConnectionResponse{Report: report}, nil
+}
+
+// subject returns what to test: a saved integration with its credential, or one that is given.
+func (s *Server) subject(
+	ctx context.Context, req *controlv1.TestConnectionRequest,
+) (i *controlv1.Integration, sealed []byte, purpose string, err error) {
+	if req.GetName() != "" {
+		record, err := s.find(ctx, req.GetName())
+		return record.Integration, record.Sealed, integrations.Name(record.ID), err
+	}
+	if req.GetIntegration() == nil {
+		return nil, nil, "", failure.NewInvalid("name", "must be given, or integration and credential")
+	}
+	i = proto.CloneOf(req.GetIntegration())
+	normalize(i)
+	if err := check(i); err != nil {
+		return nil, nil, "", err
+	}
+	return i, nil, "", mayChange(ctx, i)
 }
 
 // ResetCredentials implements the method.
@@ -100,16 +109,17 @@ func (s *Server) ResetCredentials(
 	return answer, nil
 }
 
-// test asks the collector.
+// test asks the service that reads such connections.
 func (s *Server) test(ctx context.Context, i *controlv1.Integration, sealed []byte, purpose string) (*controlv1.ConnectionReport, error) {
+	question, absent, otherKey, noKey := bus.QuestionTestConnection, errNoCollector, errOtherKeyCollector, errNoKeyCollector
 	if i.GetEventHub() != nil {
-		return nil, errHubTest
+		question, absent, otherKey, noKey = bus.QuestionTestHub, errNoStreamer, errOtherKeyStreamer, errNoKeyStreamer
 	}
 	answer := &statev1.TestResponse{}
-	err := s.set.Ask(ctx, bus.QuestionTestConnection, &statev1.TestRequest{Integration: i, SealedCredential: sealed, Context: purpose}, answer)
+	err := s.set.Ask(ctx, question, &statev1.TestRequest{Integration: i, SealedCredential: sealed, Context: purpose}, answer)
 	switch {
 	case errors.Is(err, bus.ErrNobodyAnswers), errors.Is(err, context.DeadlineExceeded), errors.Is(err, bus.ErrAnswerFailed):
-		return nil, errNoTester.Because(err)
+		return nil, absent.Because(err)
 	case err != nil:
 		return nil, shown(err)
 	}
@@ -117,8 +127,8 @@ func (s *Server) test(ctx context.Context, i *controlv1.Integration, sealed []by
 	case "":
 		return answer.GetReport(), nil
 	case "sealed_with_another_key":
-		return nil, errOtherKey
+		return nil, otherKey
 	default:
-		return nil, errKey
+		return nil, noKey
 	}
 }

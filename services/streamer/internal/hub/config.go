@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"github.com/entraflow/entraflow/pkg/config"
@@ -31,6 +32,8 @@ type Config struct {
 	// Namespace is the host name, such as example.servicebus.windows.net.
 	Namespace  string           `yaml:"namespace"`
 	Credential CredentialConfig `yaml:"credential"`
+	// Token, if set, is used in place of Credential: that of an integration.
+	Token azcore.TokenCredential `yaml:"-"`
 	// EventHub is the hub's name. It may be left out if the connection string has an EntityPath.
 	EventHub      string `yaml:"event_hub"`
 	ConsumerGroup string `yaml:"consumer_group"`
@@ -41,6 +44,8 @@ type Config struct {
 	CustomEndpoint string `yaml:"custom_endpoint"`
 	// CAFile holds certificates to trust, PEM, instead of the system's.
 	CAFile string `yaml:"ca_file"`
+	// WebSockets carries AMQP over a WebSocket on port 443, for networks that close 5671.
+	WebSockets bool `yaml:"web_sockets"`
 }
 
 // CredentialConfig says where tokens come from.
@@ -97,7 +102,9 @@ func (c Config) checkAddress(p *config.Problems) {
 	if c.ConnectionString.IsZero() {
 		p.Check(c.Namespace != "", "namespace", "must be set, or connection_string")
 		p.Check(c.EventHub != "", "event_hub", "must be set")
-		c.Credential.check(p)
+		if c.Token == nil {
+			c.Credential.check(p)
+		}
 		return
 	}
 	p.Check(c.Namespace == "", "namespace", "must not be set together with connection_string")

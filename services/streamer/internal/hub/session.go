@@ -36,7 +36,7 @@ func (h *Hub) store() *checkpoint.Store {
 
 // session connects and reads until ctx is done, the connection is old, or something ends it.
 func (h *Hub) session(ctx, lasting context.Context) error {
-	client, err := h.connect()
+	client, err := h.connect(ctx)
 	if err != nil {
 		return err
 	}
