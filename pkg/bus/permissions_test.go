@@ -102,13 +102,14 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 		},
 		bus.UserStreamer: {
 			publish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.a.b", "$KV.leases.streamer.x", "$O.blobs.C.x", "$JS.API.CONSUMER.CREATE.KV_checkpoints"},
-			subscribe: []string{mine + "streamer.x"},
+			subscribe: []string{mine + "streamer.x", "questions.v1.streamer.test_hub"},
 			noPublish: []string{
 				"dead.v1.sink.hub.t", "$KV.leases.sink.x", "events.v1.signin", "$JS.API.STREAM.PURGE.EVENTS",
 				"$JS.API.CONSUMER.MSG.NEXT.EVENTS.sink", "$JS.ACK.EVENTS.sink.1.1.1.1.0", "$JS.API.STREAM.DELETE.KV_checkpoints",
 				"$JS.API.STREAM.UPDATE.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS", mine + "sink.x", "$SYS.REQ.SERVER.PING",
+				"$KV.integrations.x", "questions.v1.streamer.test_hub",
 			},
-			noSubscribe: []string{events, "events.v1.>", ">", mine + "sink.x", "_INBOX.>", "$KV.>"},
+			noSubscribe: []string{events, "events.v1.>", "questions.v1.>", ">", mine + "sink.x", "_INBOX.>", "$KV.>"},
 		},
 		bus.UserSink: {
 			publish: []string{
@@ -122,7 +123,7 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 		bus.UserGateway: {
 			publish: []string{
 				"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.INFO.EVENTS.sink", "commands.v1.collector.collect.t",
-				"questions.v1.collector.test_connection", "$KV.integrations.x",
+				"questions.v1.collector.test_connection", "questions.v1.streamer.test_hub", "$KV.integrations.x",
 			},
 			subscribe:   []string{"events.v1.signin.>", mine + "gateway.x"},
 			noSubscribe: []string{"questions.v1.>", "commands.v1.>"},

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/services/streamer"
 )
 
@@ -48,6 +49,10 @@ func TestConfig(t *testing.T) {
 		"prefetch":             {func(c *streamer.Config) { hub(c).Prefetch = 5001 }, []string{"hubs.0.prefetch"}},
 		"same hub twice":       {func(c *streamer.Config) { c.Hubs = append(c.Hubs, validHub()) }, []string{"hubs.1"}},
 		"same hub, two groups": {func(c *streamer.Config) { c.Hubs = append(c.Hubs, validHub()); c.Hubs[1].ConsumerGroup = "second" }, nil},
+		"no key":               {func(c *streamer.Config) { c.Seal = seal.Config{} }, []string{"seal.key_file"}},
+		"namespace":            {func(c *streamer.Config) { setNamespace(c, namespace, "https://login.test") }, nil},
+		"namespace's case":     {func(c *streamer.Config) { setNamespace(c, "Sim.test", "") }, []string{"namespaces.Sim.test"}},
+		"authority":            {func(c *streamer.Config) { setNamespace(c, namespace, "http://login.test") }, []string{"namespaces.sim.test.authority_url"}},
 		"tuning": {
 			func(c *streamer.Config) { c.ReceiveBatch, c.ClaimExpiry, c.BackOff.Last = 0, c.ClaimInterval, 0 },
 			[]string{"receive_batch", "back_off.last", "claim_expiry"},
@@ -76,3 +81,7 @@ func TestConfig(t *testing.T) {
 func hub(c *streamer.Config) *streamer.HubConfig { return &c.Hubs[0] }
 
 func setString(c *streamer.Config, text string) { c.Hubs[0].ConnectionString = config.NewSecret(text) }
+
+func setNamespace(c *streamer.Config, name, authority string) {
+	c.Namespaces = map[string]streamer.NamespaceConfig{name: {AuthorityURL: authority}}
+}

@@ -7,23 +7,18 @@ package connect
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clock"
-	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
 
@@ -230,41 +225,6 @@ func (s *Server) DeleteIntegration(
 	return &controlv1.DeleteIntegrationResponse{}, nil
 }
 
-// CollectNow implements the method.
-func (s *Server) CollectNow(ctx context.Context, req *controlv1.CollectNowRequest) (*controlv1.CollectNowResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	record, err := s.find(ctx, req.GetName())
-	if err != nil {
-		return nil, err
-	}
-	if record.Integration.GetEntra() == nil {
-		return nil, errNoRuns
-	}
-	if err := s.checkCollect(req); err != nil {
-		return nil, err
-	}
-	if record.Integration.GetDisabled() {
-		return nil, errDisabled
-	}
-	id := req.GetRequestId()
-	if id == "" {
-		id = newID()
-	}
-	now := timestamppb.New(s.set.Clock.Now())
-	command := &statev1.Command{
-		Id: id, Target: bus.UserCollector, Verb: "collect", TenantId: record.TenantID(), Integration: record.ID,
-		CreateTime: now, DataTypes: req.GetDataTypes(), Since: req.GetSince(),
-	}
-	if _, err := s.set.Publisher.Publish(ctx, command, bus.PublishOptions{MessageID: record.ID + "/" + id}); err != nil {
-		return nil, shown(err)
-	}
-	return &controlv1.CollectNowResponse{Run: &controlv1.Run{
-		Name: runs.Name(record.ID, id), Trigger: controlv1.RunTrigger_RUN_TRIGGER_ON_DEMAND,
-		State: controlv1.RunState_RUN_STATE_PENDING, CreateTime: now, UpdateTime: now, Since: req.GetSince(),
-	}}, nil
-}
-
 // find returns an integration that the caller may see.
 func (s *Server) find(ctx context.Context, name string) (integrations.Record, error) {
 	id, ok := integrations.ID(name)
@@ -314,59 +274,9 @@ func (s *Server) full(ctx context.Context, record integrations.Record) (*control
 	return record.Integration, nil
 }
 
-// maySee reports whether the caller may see every tenant of an integration.
-func maySee(ctx context.Context, i *controlv1.Integration) bool {
-	identity, ok := grpcserver.Caller(ctx)
-	if !ok {
-		return false
-	}
-	if identity.AllTenants {
-		return true
-	}
-	tenants := i.GetEventHub().GetTenantIds()
-	if i.GetEntra() != nil {
-		tenants = []string{i.GetEntra().GetTenantId()}
-	}
-	for _, tenant := range tenants {
-		if !identity.MaySee(strings.ToLower(tenant)) {
-			return false
-		}
-	}
-	return len(tenants) > 0
-}
-
-func mayChange(ctx context.Context, i *controlv1.Integration) error {
-	if !maySee(ctx, i) {
-		return errForbidden
-	}
-	return nil
-}
-
 func orDefault(value, fallback int) int {
 	if value == 0 {
 		return fallback
 	}
 	return value
-}
-
-// shown turns an error of the stores into what the client may read.
-func shown(err error) error {
-	switch {
-	case errors.Is(err, integrations.ErrNotFound):
-		return errNotFound.Because(err)
-	case errors.Is(err, integrations.ErrExists):
-		return errExists.Because(err)
-	case errors.Is(err, integrations.ErrConflict):
-		return errConflict.Because(err)
-	case errors.Is(err, runs.ErrNotFound):
-		return errNoRun.Because(err)
-	case errors.Is(err, context.Canceled):
-		return err
-	case errors.Is(err, jetstream.ErrBucketNotFound):
-		return errNoBucket.Because(err)
-	case errors.Is(err, seal.ErrKeyUnavailable):
-		return errKey.Because(err)
-	default:
-		return errAway.Because(err)
-	}
 }

@@ -246,7 +246,7 @@ func TestListsComeInPages(t *testing.T) {
 		page, err := w.client.ListIntegrations(t.Context(), req)
 		require.NoError(t, err)
 		all = append(all, names(page)...)
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			require.Equal(t, 3, pages)
 			break
 		}

@@ -128,7 +128,7 @@ func TestAChangeDuringATestWins(t *testing.T) {
 	w.answer(bus.UserCollector, bus.QuestionTestConnection, func(i *controlv1.Integration, c *controlv1.Credential) *statev1.TestResponse {
 		once.Do(func() {
 			_, err := w.client.DeleteIntegration(t.Context(), &controlv1.DeleteIntegrationRequest{Name: made.GetName()})
-			require.NoError(t, err) //nolint:testifylint // require in a goroutine: the method fails besides
+			require.NoError(t, err)
 		})
 		return expert(i, c)
 	})

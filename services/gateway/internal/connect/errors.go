@@ -1,9 +1,16 @@
 package connect
 
 import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/grpc/codes"
 
 	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/integrations"
+	"github.com/entraflow/entraflow/pkg/runs"
+	"github.com/entraflow/entraflow/pkg/seal"
 )
 
 var (
@@ -44,3 +51,25 @@ var (
 	errNoBucket = grpcserver.NewError(codes.Unavailable, "TOPOLOGY_MISSING",
 		"NATS has no place for integrations yet", "create the topology, or try again when it is there")
 )
+
+// shown turns an error of the stores into what the client may read.
+func shown(err error) error {
+	switch {
+	case errors.Is(err, integrations.ErrNotFound):
+		return errNotFound.Because(err)
+	case errors.Is(err, integrations.ErrExists):
+		return errExists.Because(err)
+	case errors.Is(err, integrations.ErrConflict):
+		return errConflict.Because(err)
+	case errors.Is(err, runs.ErrNotFound):
+		return errNoRun.Because(err)
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return errNoBucket.Because(err)
+	case errors.Is(err, seal.ErrKeyUnavailable):
+		return errKey.Because(err)
+	default:
+		return errAway.Because(err)
+	}
+}

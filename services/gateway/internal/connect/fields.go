@@ -100,7 +100,7 @@ func normalize(i *controlv1.Integration) {
 		}
 	}
 	i.Status = nil
-	slices.Sort(i.DisabledDataTypes)
+	slices.Sort(i.GetDisabledDataTypes())
 }
 
 // describe says of a credential what may be known.
@@ -155,7 +155,7 @@ func masked(old, changes *controlv1.Integration, paths []string) (*controlv1.Int
 }
 
 // fields are the fields that may be changed.
-var fields = map[string]func(to, from *controlv1.Integration) bool{ //nolint:gochecknoglobals // a table
+var fields = map[string]func(to, from *controlv1.Integration) bool{
 	"display_name": func(to, from *controlv1.Integration) bool {
 		to.DisplayName = from.GetDisplayName()
 		return true

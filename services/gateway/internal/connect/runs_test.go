@@ -87,7 +87,7 @@ func TestRunsComeInPagesNewestFirst(t *testing.T) {
 		for _, run := range page.GetRuns() {
 			all = append(all, run.GetName()[len("integrations/tenant/runs/"):])
 		}
-		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+		if req.PageToken = page.GetNextPageToken(); req.GetPageToken() == "" {
 			break
 		}
 	}

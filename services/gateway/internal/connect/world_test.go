@@ -88,7 +88,7 @@ func newWorld(t *testing.T) *world {
 		Register: func(r grpc.ServiceRegistrar) { controlv1.RegisterIntegrationServiceServer(r, methods) },
 	})
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(context.Background()) // stopped before the bus is
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // stopped before the bus is
 	w.stop = stop
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -35,12 +37,16 @@ type NamespaceConfig struct {
 // Namespaces are by host name, in lower case.
 type Namespaces map[string]NamespaceConfig
 
-// Check notes every fault by its key.
+// Check notes every fault by its key. Files are looked for when they are needed.
 func (n Namespaces) Check(p *config.Problems) {
-	for name, c := range n {
+	for _, name := range slices.Sorted(maps.Keys(n)) {
+		c := n[name]
 		p.Check(name == strings.ToLower(name), "namespaces."+name, "must be in lower case")
-		if _, err := c.endpoints(name); err != nil && c.AuthorityCAFile == "" {
-			p.Add("namespaces."+name+".authority_url", "must be https://host[:port]")
+		c.AuthorityCAFile = ""
+		_, err := c.endpoints(name)
+		p.Check(err == nil, "namespaces."+name+".authority_url", "must be https://host[:port]")
+		if c.CustomEndpoint != "" {
+			hub.CheckEndpoint(p, "namespaces."+name+".custom_endpoint", c.CustomEndpoint)
 		}
 	}
 }

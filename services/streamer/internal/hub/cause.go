@@ -22,6 +22,7 @@ const (
 	CauseKeyExpired        Cause = "hub_key_expired"
 	CauseClaimMissing      Cause = "hub_claim_missing"
 	CauseRoleMissing       Cause = "hub_role_missing"
+	CauseTokenRefused      Cause = "hub_token_refused"
 	CauseHubNotFound       Cause = "hub_not_found"
 	CauseHubDisabled       Cause = "hub_disabled"
 	CauseGroupNotFound     Cause = "consumer_group_not_found"
@@ -43,81 +44,98 @@ type causeText struct {
 }
 
 // causeTexts has a row for each cause.
-func causeTexts() []causeText {
-	return []causeText{
-		{
-			CauseConnectionInvalid, "The connection is not complete",
-			"Copy the connection string again, from Shared access policies of the hub or its namespace, and name the hub unless the string ends in EntityPath.",
-		},
-		{
-			CauseCAFile, "The file of trusted certificates cannot be read",
-			"Correct ca_file of the namespace in the streamer's config; it must be PEM.",
-		},
-		{
-			CauseKeyWrong, "The key of the connection string is wrong",
-			"Copy the connection string again: the key was regenerated, or belongs to another namespace.",
-		},
-		{
-			CauseKeyExpired, "The signature of the connection string has expired",
-			"Check this machine's clock. If the string holds a SharedAccessSignature, make a new one, or use a key.",
-		},
-		{
-			CauseClaimMissing, "The key may not listen",
-			"Use the connection string of a policy with the claim Listen, or add Listen to this one under Shared access policies.",
-		},
-		{
-			CauseRoleMissing, "The application may not read the hub",
-			"Assign it the role Azure Event Hubs Data Receiver on the hub or its namespace (Access control), and wait some minutes. The namespace's subscription must belong to the application's tenant.",
-		},
-		{
-			CauseHubNotFound, "The Event Hub does not exist",
-			"Check the hub's name: it is under Event Hubs of the namespace. Diagnostic settings without a hub's name make hubs called insights-logs-... when the first records come.",
-		},
-		{CauseHubDisabled, "The Event Hub is disabled", "Set its status to Active in the Azure portal."},
-		{
-			CauseGroupNotFound, "The consumer group does not exist",
-			"Create it under Consumer groups of the hub, or use $Default.",
-		},
-		{
-			CauseTooManyReaders, "Too many readers use this consumer group",
-			"A group takes five readers a partition. Give Entraflow a consumer group of its own.",
-		},
-		{CauseHubBusy, "Event Hubs is busy", "Try again in a minute. If it stays so, the namespace has too few throughput units."},
-		{
-			CausePortBlocked, "The port of AMQP is blocked",
-			"Open TCP 5671 to the namespace in the firewall, or let AMQP go over 443: set web_sockets for the namespace in the streamer's config.",
-		},
-		{CauseUnknown, "The hub cannot be read for an unknown reason", "Try again; report the code if it stays so."},
-		{
-			CauseNetworkDNS, "The namespace's host name is not found",
-			"Check its spelling (contoso.servicebus.windows.net) and this machine's name server. The name of a private endpoint is known in its own network only.",
-		},
-		{
-			CauseNetworkTLS, "The TLS certificate of the other side is not trusted",
-			"If a proxy inspects TLS, exempt the namespace from it, or name the proxy's CA certificate in ca_file of the namespace in the streamer's config; otherwise check this machine's clock.",
-		},
-		{
-			CauseNetworkRefused, "The connection is refused",
-			"Check firewalls, and the namespace's own under Networking: TCP 5671, or 443 with web_sockets, must be open to it.",
-		},
-		{
-			CauseNetworkTimeout, "The namespace does not answer in time",
-			"Check firewalls, and the namespace's own under Networking: TCP 5671, or 443 with web_sockets, must be open to it.",
-		},
-		{
-			CauseNetwork, "The connection broke off",
-			"Check firewalls and proxies, and the namespace's own addresses under Networking. Try again.",
-		},
-	}
+var causeTexts = []causeText{
+	{
+		CauseConnectionInvalid, "The connection is not complete",
+		"Copy the connection string again, from Shared access policies of the hub or its namespace, and name the hub unless the string ends in EntityPath.",
+	},
+	{
+		CauseCAFile, "The file of trusted certificates cannot be read",
+		"Correct ca_file of the namespace in the streamer's config; it must be PEM.",
+	},
+	{
+		CauseKeyWrong, "The key of the connection string is wrong",
+		"Copy the connection string again: the key was regenerated, or belongs to another namespace.",
+	},
+	{
+		CauseKeyExpired, "The signature of the connection string has expired",
+		"Check this machine's clock. If the string holds a SharedAccessSignature, make a new one, or use a key.",
+	},
+	{
+		CauseClaimMissing, "The key may not listen",
+		"Use the connection string of a policy with the claim Listen, or add Listen to this one under Shared access policies.",
+	},
+	{
+		CauseRoleMissing, "The application may not read the hub",
+		"Assign it the role Azure Event Hubs Data Receiver on the hub or its namespace (Access control), and wait some minutes.",
+	},
+	{
+		CauseTokenRefused, "Event Hubs does not accept the application's token",
+		"The subscription of the namespace must belong to the tenant of the application. Check tenant and application id, and this machine's clock.",
+	},
+	{
+		CauseHubNotFound, "The Event Hub does not exist",
+		"Check the hub's name: it is under Event Hubs of the namespace. Diagnostic settings without a hub's name make hubs called insights-logs-... when the first records come.",
+	},
+	{CauseHubDisabled, "The Event Hub is disabled", "Set its status to Active in the Azure portal."},
+	{
+		CauseGroupNotFound, "The consumer group does not exist",
+		"Create it under Consumer groups of the hub, or use $Default.",
+	},
+	{
+		CauseTooManyReaders, "Too many readers use this consumer group",
+		"A group takes five readers a partition. Give Entraflow a consumer group of its own.",
+	},
+	{CauseHubBusy, "Event Hubs is busy", "Try again in a minute. If it stays so, the namespace has too few throughput units."},
+	{
+		CausePortBlocked, "The port of AMQP is blocked",
+		"Open TCP 5671 to the namespace in the firewall, or let AMQP go over 443: set web_sockets for the namespace in the streamer's config.",
+	},
+	{CauseUnknown, "The hub cannot be read for an unknown reason", "Try again; report the code if it stays so."},
+	{
+		CauseNetworkDNS, "The namespace's host name is not found",
+		"Check its spelling (contoso.servicebus.windows.net) and this machine's name server. The name of a private endpoint is known in its own network only.",
+	},
+	{
+		CauseNetworkTLS, "The TLS certificate of the other side is not trusted",
+		"If a proxy inspects TLS, exempt the namespace from it, or name the proxy's CA certificate in ca_file of the namespace in the streamer's config; otherwise check this machine's clock.",
+	},
+	{
+		CauseNetworkRefused, "The connection is refused",
+		"Check firewalls, and the namespace's own under Networking: TCP 5671, or 443 with web_sockets, must be open to it.",
+	},
+	{
+		CauseNetworkTimeout, "The namespace does not answer in time",
+		"Check firewalls, and the namespace's own under Networking: TCP 5671, or 443 with web_sockets, must be open to it.",
+	},
+	{
+		CauseNetwork, "The connection broke off",
+		"Check firewalls and proxies, and the namespace's own addresses under Networking. Try again.",
+	},
 }
 
 func (c Cause) text() causeText {
-	for _, row := range causeTexts() {
+	for _, row := range causeTexts {
 		if row.cause == c {
 			return row
 		}
 	}
-	return Cause(CauseUnknown).text()
+	return CauseUnknown.text()
+}
+
+// Headline says the cause in a few words, without a full stop.
+func (c Cause) Headline() string { return c.text().headline }
+
+// Remedy returns what a person should do about a cause.
+func (c Cause) Remedy() string { return c.text().remedy }
+
+// Causes returns every cause.
+func Causes() []Cause {
+	all := make([]Cause, len(causeTexts))
+	for i, row := range causeTexts {
+		all[i] = row.cause
+	}
+	return all
 }
 
 // stage is what was asked of the hub when it failed.
@@ -145,31 +163,27 @@ func causeOf(err error, at stage, byToken bool) (cause Cause, code string) {
 		return CauseHubBusy, code
 	}
 	known, ok := errors.AsType[*azeventhubs.Error](err)
-	if !ok {
-		if cause := causeOfNetwork(err); cause != CauseUnknown {
-			return cause, code
-		}
-		return CauseUnknown, code
-	}
-	switch known.Code {
-	case azeventhubs.ErrorCodeUnauthorizedAccess:
-		return causeOfRefusal(known, at, byToken), code
-	case azeventhubs.ErrorCodeConnectionLost:
+	switch {
+	case rpcStatus(err) == http.StatusUnauthorized, ok && known.Code == azeventhubs.ErrorCodeUnauthorizedAccess:
+		return causeOfRefusal(err, at, byToken), code
+	case ok && known.Code == azeventhubs.ErrorCodeConnectionLost:
 		return CauseNetwork, code
 	default:
-		return CauseUnknown, code
+		return causeOfNetwork(err), code
 	}
 }
 
 // causeOfRefusal tells a credential that is none from one that may not do this. The SDK hides what it wraps, so it goes
 // by the words of Event Hubs: "Unauthorized access. 'Listen' claim(s) are required".
-func causeOfRefusal(err *azeventhubs.Error, at stage, byToken bool) Cause {
+func causeOfRefusal(err error, at stage, byToken bool) Cause {
 	text := err.Error()
-	switch {
-	case byToken:
+	switch known := at == readingGroup || strings.Contains(text, "claim(s)"); {
+	case known && byToken:
 		return CauseRoleMissing
-	case at == readingGroup, strings.Contains(text, "claim(s)"):
+	case known:
 		return CauseClaimMissing
+	case byToken:
+		return CauseTokenRefused
 	case strings.Contains(text, "ExpiredToken"):
 		return CauseKeyExpired
 	default:

@@ -85,11 +85,15 @@ func (c Config) Validate() error {
 	c.checkTenants(&p)
 	c.checkAddress(&p)
 	if c.CustomEndpoint != "" {
-		host, _, err := net.SplitHostPort(c.CustomEndpoint)
-		p.Check(err != nil || host != "", "custom_endpoint", "must be host or host:port")
-		p.Check(!strings.Contains(c.CustomEndpoint, "/"), "custom_endpoint", "must be host or host:port")
+		CheckEndpoint(&p, "custom_endpoint", c.CustomEndpoint)
 	}
 	return p.Err()
+}
+
+// CheckEndpoint notes under key if endpoint is not host[:port].
+func CheckEndpoint(p *config.Problems, key, endpoint string) {
+	host, _, err := net.SplitHostPort(endpoint)
+	p.Check((err != nil || host != "") && !strings.Contains(endpoint, "/"), key, "must be host or host:port")
 }
 
 func (c Config) checkTenants(p *config.Problems) {

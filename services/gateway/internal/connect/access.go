@@ -1,0 +1,37 @@
+package connect
+
+import (
+	"context"
+	"strings"
+
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+)
+
+// maySee reports whether the caller may see every tenant of an integration.
+func maySee(ctx context.Context, i *controlv1.Integration) bool {
+	identity, ok := grpcserver.Caller(ctx)
+	if !ok {
+		return false
+	}
+	if identity.AllTenants {
+		return true
+	}
+	tenants := i.GetEventHub().GetTenantIds()
+	if i.GetEntra() != nil {
+		tenants = []string{i.GetEntra().GetTenantId()}
+	}
+	for _, tenant := range tenants {
+		if !identity.MaySee(strings.ToLower(tenant)) {
+			return false
+		}
+	}
+	return len(tenants) > 0
+}
+
+func mayChange(ctx context.Context, i *controlv1.Integration) error {
+	if !maySee(ctx, i) {
+		return errForbidden
+	}
+	return nil
+}
