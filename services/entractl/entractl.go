@@ -1,7 +1,8 @@
 // Package entractl is the command line client of a gateway.
 //
-// It reads a token file and what the gateway answers, and writes to the terminal. It speaks gRPC and
-// nothing else, imports only the proto module, and sends its token in the clear to this machine alone.
+// It reads a token file, files with credentials for the gateway and what the gateway answers, and writes to the
+// terminal. It speaks gRPC and nothing else, imports only the proto module, and sends its token in the clear to this
+// machine alone.
 package entractl
 
 import (
@@ -17,7 +18,7 @@ import (
 // Exit codes.
 const (
 	ExitClean   = 0 // it did what it was asked to
-	ExitFailure = 1 // the gateway could not be asked, or refused
+	ExitFailure = 1 // the gateway could not be asked, or refused, or what was asked for failed
 	ExitUsage   = 2 // wrong arguments
 )
 
@@ -25,7 +26,9 @@ const (
 type Process struct {
 	Args           []string // without the program's name
 	Getenv         func(string) string
+	Stdin          io.Reader // what answers come from; nil is empty
 	Stdout, Stderr io.Writer
+	Terminal       Terminal
 }
 
 // Main runs the program and returns its exit code. It ends early when ctx is done.
@@ -64,7 +67,7 @@ func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "entractl",
 		Short: "Ask an Entraflow gateway",
-		Long: "Searches sign-ins and follows events of an Entraflow gateway.\n\n" +
+		Long: "Searches sign-ins, follows events and connects tenants at an Entraflow gateway.\n\n" +
 			"Where it looks: --server, else " + envServer + ", else " + defaultServer + ".\n" +
 			"Its token: the file --token-file, else " + envTokenFile + ", else " + defaultTokenFile + ",\n" +
 			"which `entraflow up` makes in the folder it runs in.",
@@ -76,7 +79,7 @@ func newRoot(p Process) *cobra.Command {
 	flags.StringVar(&target.tokenFile, "token-file", orDefault(p.Getenv(envTokenFile), defaultTokenFile), "file that holds the gateway's token")
 	flags.BoolVar(&target.tls, "tls", false, "use TLS, with the system's certificate authorities")
 	flags.StringVar(&target.caFile, "ca-file", "", "use TLS, with the certificate authorities in this PEM file")
-	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target))
+	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target), newIntegration(&target, p))
 	for _, cmd := range root.Commands() {
 		cmd.Args = cobra.NoArgs
 	}

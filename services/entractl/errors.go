@@ -34,6 +34,8 @@ func (t *target) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("cannot reach the gateway at %s: %s\n"+
 			"Is it running? `entraflow up` prints where it listens; tell entractl with --server or %s",
 			t.server, clean(answer.Message()), envServer)
+	case answer.Code() == codes.DeadlineExceeded && !ours:
+		return fmt.Errorf("the gateway at %s did not answer in time", t.server)
 	case answer.Code() == codes.ResourceExhausted && !ours:
 		return fmt.Errorf("the answer is too large: %s\nAsk for fewer sign-ins with --limit", clean(answer.Message()))
 	default:

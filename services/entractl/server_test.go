@@ -3,9 +3,11 @@ package entractl_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +30,7 @@ const token = "0123456789abcdef"
 type server struct {
 	controlv1.UnimplementedSignInServiceServer
 	controlv1.UnimplementedEventServiceServer
+	integrations
 
 	address, tokenFile string
 	health             *health.Server
@@ -54,6 +57,7 @@ func newServer(t *testing.T) *server {
 		}))
 	controlv1.RegisterSignInServiceServer(grpcServer, s)
 	controlv1.RegisterEventServiceServer(grpcServer, s)
+	controlv1.RegisterIntegrationServiceServer(grpcServer, s)
 	healthv1.RegisterHealthServer(grpcServer, s.health)
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -63,7 +67,10 @@ func newServer(t *testing.T) *server {
 	go func() { done <- grpcServer.Serve(listener) }()
 	t.Cleanup(func() {
 		grpcServer.Stop()
-		require.NoError(t, <-done)
+		// A test that asks nothing may stop it before it begins.
+		if err := <-done; !errors.Is(err, grpc.ErrServerStopped) {
+			require.NoError(t, err)
+		}
 	})
 	return s
 }
@@ -125,9 +132,19 @@ func (s *server) run(ctx context.Context, args ...string) result {
 }
 
 func run(ctx context.Context, env map[string]string, args ...string) result {
-	var stdout, stderr buffer
-	code := entractl.Main(ctx, entractl.Process{
-		Args: args, Getenv: func(name string) string { return env[name] }, Stdout: &stdout, Stderr: &stderr,
+	return start(ctx, env, entractl.Process{Args: args})
+}
+
+// answering runs the program as somebody at a terminal who writes answers.
+func (s *server) answering(ctx context.Context, answers string, args ...string) result {
+	return start(ctx, map[string]string{"ENTRAFLOW_SERVER": s.address, "ENTRAFLOW_TOKEN_FILE": s.tokenFile}, entractl.Process{
+		Args: args, Stdin: strings.NewReader(answers), Terminal: entractl.Terminal{In: true},
 	})
+}
+
+func start(ctx context.Context, env map[string]string, p entractl.Process) result {
+	var stdout, stderr buffer
+	p.Getenv, p.Stdout, p.Stderr = func(name string) string { return env[name] }, &stdout, &stderr
+	code := entractl.Main(ctx, p)
 	return result{code, stdout.String(), stderr.String()}
 }
