@@ -158,7 +158,7 @@ func (b *bars) close() {
 func windows(done, total uint32) string { return fmt.Sprintf("%d/%d", done, total) }
 
 func throttled(wait time.Duration) string {
-	if wait <= 0 {
+	if wait < time.Second {
 		return ""
 	}
 	return "throttled " + span(wait)

@@ -63,7 +63,7 @@ func TestWatchSaysHowItEnded(t *testing.T) {
 				"\nWhat helps:\n  audit: Give consent.\n", "entractl: run r1 partly succeeded\n",
 		}},
 		"failed": {broken, result{
-			1, "Run r1 failed: 0 rows of 0 data types\nThe client secret has expired (AADSTS7000222)\n\nWhat helps:\n  the run: Add a new secret.\n",
+			1, "Run r1 failed: 0 rows of 0 data types\nThe client secret has expired (AADSTS7000222), request id trace-1\n\nWhat helps:\n  the run: Add a new secret.\n",
 			"entractl: run r1 failed\n",
 		}},
 		"cancelled": {runAt(cancelled, 1), result{1, "Run r1 cancelled: 1,001 rows of 2 data types, throttled 12s\n", "entractl: run r1 cancelled\n"}},

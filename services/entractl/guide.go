@@ -98,8 +98,12 @@ func guide(set controlv1.PermissionSet, cloud, address string) string {
 	return b.String()
 }
 
-// writePermissionList writes permissions in columns.
+// lineWidth is how long a line of text becomes, in bytes.
+const lineWidth = 116
+
+// writePermissionList writes permissions in columns, the second folded.
 func writePermissionList(b *strings.Builder, all []permission) {
+	const indent, gap = 5, 2
 	width := 0
 	for _, p := range all {
 		width = max(width, len(p.name)+1)
@@ -116,8 +120,31 @@ func writePermissionList(b *strings.Builder, all []permission) {
 		if p.covered != "" {
 			text += " (can be left out: " + p.covered + " covers it)"
 		}
-		fmt.Fprintf(b, "     %-*s  %s\n", width, name, text)
+		for n, line := range fold(text, lineWidth-indent-width-gap) {
+			if n > 0 {
+				name = ""
+			}
+			fmt.Fprintf(b, "%*s%-*s%*s%s\n", indent, "", width, name, gap, "", line)
+		}
 	}
+}
+
+// fold breaks a text between words into lines of at most width bytes, but for words that are longer.
+func fold(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) > width:
+			lines = append(lines, line)
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
 }
 
 // option is a flag for the command line, "" if its value is the usual one.

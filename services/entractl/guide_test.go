@@ -17,12 +17,15 @@ func TestGuide(t *testing.T) {
 		"Application Administrator and Cloud Application Administrator cannot consent to application permissions",
 		"Who may: Privileged Role Administrator or Global Administrator.", "Copy the Value, not the Secret ID.",
 		"Directory (tenant) ID and Application (client) ID", "Optional extras.", "AuditLog.Read.All ",
-		"IdentityRiskyUser.Read.All ", "risky users [P2]", "(can be left out: Directory.Read.All covers it)",
+		"IdentityRiskyUser.Read.All ", "risky users [P2]", "users (can be left out: Directory.Read.All covers it)",
 		"entractl integration add ID --tenant-id DIRECTORY-ID --client-id APPLICATION-ID\n",
 	} {
 		require.Contains(t, got.stdout, text)
 	}
 	require.NotContains(t, got.stdout, "ReadWrite")
+	for line := range strings.Lines(got.stdout) {
+		require.LessOrEqual(t, len(line), 117, line)
+	}
 
 	got = run(t.Context(), nil, "integration", "guide", "--permission-set", "read_write", "--cloud", "china")
 	for _, text := range []string{

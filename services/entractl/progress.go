@@ -82,7 +82,7 @@ func runLine(run *controlv1.Run) string {
 		stateWord(run.GetState()), fmt.Sprintf("%d/%d windows", t.done, t.windows), plural(t.rows, "row"),
 		fmt.Sprintf("%s rows/s", count(uint64(max(run.GetRowsPerSecond(), 0)))),
 	}
-	if t.throttled > 0 {
+	if t.throttled >= time.Second {
 		parts = append(parts, "throttled "+span(t.throttled))
 	}
 	if end := run.GetEstimatedEndTime(); end != nil && run.GetUpdateTime() != nil {
@@ -107,18 +107,18 @@ func (s style) ending(run *controlv1.Run) string {
 	if took, ok := runTime(run); ok {
 		b.WriteString(" in " + span(took))
 	}
-	if t.throttled > 0 {
+	if t.throttled >= time.Second {
 		b.WriteString(", throttled " + span(t.throttled))
 	}
 	b.WriteByte('\n')
 	var help remedies
 	if p := run.GetProblem(); p != nil {
-		fmt.Fprintf(&b, "%s\n", problemText(p))
+		fmt.Fprintf(&b, "%s\n", problemDetail(p))
 		help.add("the run", p)
 	}
 	for _, p := range run.GetDataTypes() {
 		if p.GetProblem() != nil || p.GetState() == controlv1.RunState_RUN_STATE_FAILED {
-			fmt.Fprintf(&b, "  %s %s after %s: %s\n", clean(p.GetDataType()), stateWord(p.GetState()), plural(p.GetRows(), "row"), problemText(orUnknown(p.GetProblem())))
+			fmt.Fprintf(&b, "  %s %s after %s: %s\n", clean(p.GetDataType()), stateWord(p.GetState()), plural(p.GetRows(), "row"), problemDetail(orUnknown(p.GetProblem())))
 			help.add(p.GetDataType(), p.GetProblem())
 		}
 		if n := p.GetUnreadable(); n > 0 {

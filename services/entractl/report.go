@@ -30,7 +30,9 @@ func (s style) report(to io.Writer, r *controlv1.ConnectionReport, off []string)
 		items []string
 	}{{"Licences seen: ", r.GetLicences()}, {"Permissions in the token: ", r.GetPermissions()}} {
 		if len(list.items) > 0 {
-			b.WriteString(list.title + clean(strings.Join(list.items, ", ")) + "\n")
+			for _, line := range fold(list.title+clean(strings.Join(list.items, ", ")), lineWidth) {
+				b.WriteString(line + "\n")
+			}
 		}
 	}
 	if _, err := io.WriteString(to, b.String()); err != nil {

@@ -270,17 +270,19 @@ func statusRows(i *controlv1.Integration) ([][]string, *remedies) {
 		why, p := availabilityText(tested), tested.GetProblem()
 		switch {
 		case d.GetProblem() != nil:
-			why, p = problemText(d.GetProblem()), d.GetProblem()
+			why, p = problemDetail(d.GetProblem()), d.GetProblem()
 		case slices.Contains(i.GetDisabledDataTypes(), id):
 			why, p = "turned off", nil
 		case d.GetEnabled():
 			why, p = "", nil // it is read all the same
+		case why == "":
+			why = "can be read, and is not yet"
 		}
 		add(id, d, why, p)
 	}
 	for _, d := range i.GetStatus().GetDataTypes() {
 		if byID[d.GetDataType()] != nil {
-			add(d.GetDataType(), d, problemText(d.GetProblem()), d.GetProblem())
+			add(d.GetDataType(), d, problemDetail(d.GetProblem()), d.GetProblem())
 		}
 	}
 	return rows, help

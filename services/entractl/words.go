@@ -85,6 +85,15 @@ func problemText(p *controlv1.Problem) string {
 	return text
 }
 
+// problemDetail is problemText with what Microsoft's support asks for.
+func problemDetail(p *controlv1.Problem) string {
+	text := problemText(p)
+	if id := clean(p.GetRequestId()); id != "" {
+		text += ", request id " + id
+	}
+	return text
+}
+
 // availabilityText says why a data type is not available; "" if it is.
 func availabilityText(d *controlv1.DataTypeReport) string {
 	needs := func(what, of string) string {
@@ -103,7 +112,7 @@ func availabilityText(d *controlv1.DataTypeReport) string {
 	case controlv1.Availability_AVAILABILITY_CONSENT_MISSING:
 		return needs("no administrator consented", d.GetPermission())
 	case controlv1.Availability_AVAILABILITY_ERROR:
-		return first(problemText(d.GetProblem()), "error")
+		return first(problemDetail(d.GetProblem()), "error")
 	default:
 		return "not tested"
 	}
