@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,7 +32,7 @@ func (e *Entraflow) connect(ctx context.Context, s *services) error {
 	if err != nil {
 		return err
 	}
-	defer closer.Close() //nolint:errcheck // nothing is left to send
+	defer closer.Close()
 	token, err := config.ReadSecret(e.cfg.Gateway.TokenFile)
 	if err != nil {
 		return err
@@ -144,13 +145,14 @@ func describe(run *controlv1.Run) string {
 }
 
 func failures(run *controlv1.Run) string {
-	text := run.GetProblem().GetDetail()
+	var b strings.Builder
+	b.WriteString(run.GetProblem().GetDetail())
 	for _, t := range run.GetDataTypes() {
 		if t.GetProblem() != nil {
-			text += fmt.Sprintf(" %s: %s (%s).", t.GetDataType(), t.GetProblem().GetDetail(), t.GetProblem().GetCause())
+			fmt.Fprintf(&b, " %s: %s (%s).", t.GetDataType(), t.GetProblem().GetDetail(), t.GetProblem().GetCause())
 		}
 	}
-	return text
+	return b.String()
 }
 
 // say prints to the user; whoever does not listen misses nothing that is kept elsewhere.

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -57,21 +58,13 @@ func newTenantWorld(t *testing.T, size collectSize, collectors int, leaseTTL tim
 		users: size.users, days: size.days, seed: c.seed, speed: size.speed, lateShare: lateShare,
 	}})
 	for i, f := range faults {
-		f = cloned(f)
+		f = maps.Clone(f)
 		f["seed"] = c.seed + uint64(i)
 		require.NoError(t, w.tenant.call(ctx, http.MethodPost, "/v1/entra/faults", f, nil))
 	}
 	require.NoError(t, w.startServices(ctx))
 	w.integrate(ctx, t)
 	return ctx, w, c
-}
-
-func cloned(m map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
 }
 
 // TestCollectorCrash kills the collector again and again while it reads a tenant whose Graph fails in every known way,

@@ -5,8 +5,9 @@ import "time"
 const (
 	// FirstWidth is what a log is read in until it is known how dense it is: the newest day comes first.
 	FirstWidth = 24 * time.Hour
-	// MinWidth and MaxWidth bound a window. One that fails at MinWidth is not split but tried again.
+	// MinWidth is the least a window may have. One that fails at that is not split but tried again.
 	MinWidth = time.Minute
+	// MaxWidth is the most.
 	MaxWidth = 8 * 24 * time.Hour
 	// A window should take some pages: fewer waste requests on little, more are read again after a fault.
 	fewPages, manyPages = 3, 12
