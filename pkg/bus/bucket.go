@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// bucketWait is how long to wait before a bucket is looked for again.
+const bucketWait = 200 * time.Millisecond
 
 // Bucket opens a KV bucket of the topology. It waits for it until ctx is done: whoever makes the buckets may start
 // later.
@@ -16,7 +20,7 @@ func (c *Conn) Bucket(ctx context.Context, name string) (jetstream.KeyValue, err
 		if err == nil {
 			return kv, nil
 		}
-		pause(ctx, reconnectWait)
+		pause(ctx, bucketWait)
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("opening bucket %s: %w", name, err)
 		}

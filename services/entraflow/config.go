@@ -93,7 +93,7 @@ func (c Config) wired() Config {
 	c.Sink.ClickHouse.Embedded = c.ClickHouse.Engine
 	c.Gateway.TokenFile = filepath.Join(c.credentials(), "gateway.token")
 	key := filepath.Join(c.credentials(), "seal.key")
-	c.Collector.Seal.KeyFile, c.Gateway.Seal.KeyFile = key, key
+	c.Collector.Seal.KeyFile, c.Gateway.Seal.KeyFile, c.Streamer.Seal.KeyFile = key, key, key
 	return c
 }
 
