@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/entraflow/entraflow/pkg/bus"
-	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/runs"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
@@ -19,7 +18,8 @@ import (
 const VerbCollect = "collect"
 
 // commandHandler writes what is wanted into the bucket runs and does nothing else: the replica that has the tenant's
-// lease sees it there. The same command twice asks once. A command for an integration that is gone asks nobody.
+// lease sees it there. The same command twice asks once. A command for an integration that is gone, or that is not seen here
+// yet, fails.
 func commandHandler(set tenant.Settings) func(context.Context, *bus.Delivery) error {
 	return func(ctx context.Context, d *bus.Delivery) error {
 		command := &statev1.Command{}
@@ -29,11 +29,7 @@ func commandHandler(set tenant.Settings) func(context.Context, *bus.Delivery) er
 		if command.GetTarget() != bus.UserCollector || command.GetVerb() != VerbCollect {
 			return bus.Permanent("command_unknown", fmt.Errorf("command %s for %s is unknown", command.GetVerb(), command.GetTarget()))
 		}
-		_, err := set.Integrations.Get(ctx, command.GetIntegration())
-		if errors.Is(err, integrations.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
+		if _, err := set.Integrations.Get(ctx, command.GetIntegration()); err != nil {
 			return err
 		}
 		run := &controlv1.Run{

@@ -7,6 +7,7 @@ import (
 
 	"github.com/entraflow/entraflow/services/simulator/entra"
 	"github.com/entraflow/entraflow/services/simulator/entra/fault"
+	"github.com/entraflow/entraflow/services/simulator/tenant"
 )
 
 // TestFaultsLoseNothing collects under every fault that Microsoft's side has.
@@ -55,4 +56,40 @@ func TestFaultsLoseNothing(t *testing.T) {
 	for _, f := range w.sim.Faults() {
 		require.Positive(t, f.Hits, f.Kind)
 	}
+}
+
+// TestAMomentAtTheWrongTime lets the first look at a data type fail: it is collected all the same.
+func TestAMomentAtTheWrongTime(t *testing.T) {
+	w := newWorld(t)
+	cfg := tenantConfig(1)
+	cfg.Days = 2
+	tenantID := w.addTenant(cfg)
+	_, err := w.sim.InjectFault(entra.Fault{Kind: fault.Unavailable, Path: "/provisioning", Count: 5})
+	require.NoError(t, err)
+	w.connect("contoso", tenantID)
+	began := w.sim.Now()
+	w.start(w.config())
+	run := w.awaitRun("contoso", initial)
+	require.Equal(t, succeeded, run.GetState(), run)
+	require.Contains(t, dataTypes(run), tenant.Provisioning)
+	w.requireComplete(tenantID, began)
+}
+
+// TestAWindowThatTimesOutIsSplit lets the server take too long: the window is read in halves.
+func TestAWindowThatTimesOutIsSplit(t *testing.T) {
+	w := newWorld(t)
+	cfg := tenantConfig(2)
+	cfg.Days = 2
+	tenantID := w.addTenant(cfg)
+	_, err := w.sim.InjectFault(entra.Fault{Kind: fault.GatewayTimeout, Path: "/directoryAudits", After: 1, Count: 8})
+	require.NoError(t, err)
+	w.connect("contoso", tenantID)
+	began := w.sim.Now()
+	w.start(w.config(slowTail))
+	run := w.awaitRun("contoso", initial)
+	require.Equal(t, succeeded, run.GetState(), run)
+	audits, provisioning := dataTypes(run)[tenant.Audit], dataTypes(run)[tenant.Provisioning]
+	require.Positive(t, audits.GetRetries())
+	require.Greater(t, audits.GetWindowsDone(), provisioning.GetWindowsDone())
+	w.requireComplete(tenantID, began)
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,9 +51,6 @@ type world struct {
 	gateway, operator *bus.Conn
 	store             *integrations.Store
 	runs              *runs.Store
-	// requests counts what Graph was asked for; hindered, if set, may answer in its place.
-	requests atomic.Int64
-	hindered atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 	// tokens are those that Microsoft's side has seen.
 	mu     sync.Mutex
 	tokens map[string]struct{}
@@ -94,36 +90,23 @@ func newWorldWith(tb testing.TB, clk clock.Clock, change ...func(*entra.Config))
 	w.bus = bustest.New(tb, quick)
 	w.gateway, w.operator = w.bus.Connect(tb, bus.UserGateway), w.bus.Connect(tb, bus.UserOperator)
 	w.key = seal.Config{KeyFile: filepath.Join(tb.TempDir(), "seal.key")}
-	w.sealer, err = seal.Open(context.Background(), w.key)
+	w.sealer, err = seal.Open(tb.Context(), w.key)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, w.sealer.Close()) })
-	w.store, err = integrations.Open(context.Background(), w.gateway, w.sealer)
+	w.store, err = integrations.Open(tb.Context(), w.gateway, w.sealer)
 	require.NoError(tb, err)
-	w.runs, err = runs.Open(context.Background(), w.gateway)
+	w.runs, err = runs.Open(tb.Context(), w.gateway)
 	require.NoError(tb, err)
 	return w
 }
 
 func (w *world) serve(out http.ResponseWriter, r *http.Request) {
-	w.requests.Add(1)
 	w.mu.Lock()
 	if token := r.Header.Get("Authorization"); token != "" {
 		w.tokens[token] = struct{}{}
 	}
 	w.mu.Unlock()
-	if hinder := w.hindered.Load(); hinder != nil && (*hinder)(out, r) {
-		return
-	}
 	w.sim.ServeHTTP(out, r)
-}
-
-// hinder lets answer stand in for Microsoft; it says whether it has answered. Nil ends that.
-func (w *world) hinder(answer func(http.ResponseWriter, *http.Request) bool) {
-	if answer == nil {
-		w.hindered.Store(nil)
-		return
-	}
-	w.hindered.Store(&answer)
 }
 
 // tenantConfig is a small tenant.

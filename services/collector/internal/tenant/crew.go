@@ -83,7 +83,7 @@ func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower
 		began: c.began, failed: c.failed,
 	}
 	f.horizon = horizon(info, c.found.Licences, c.w.cfg.History, covered.snapshot().horizon, f.now())
-	if f.horizon.Equal(beginning) {
+	if f.horizon.Equal(beginning()) {
 		return f, nil
 	}
 	return f, covered.change(ctx, func(s *snapshot) { s.horizon = f.horizon })
@@ -104,7 +104,7 @@ func (c *crew) failed(err error) {
 // though the service may have dropped some of it meanwhile: a first run that was interrupted loses nothing by that.
 func horizon(info entra.DataTypeInfo, licences []entra.Licence, history time.Duration, decided, now time.Time) time.Time {
 	if info.Retention == 0 {
-		return beginning
+		return beginning()
 	}
 	kept := info.Retention
 	if info.Licence == entra.LicenceFree && !slices.Contains(licences, entra.LicenceP1) && !slices.Contains(licences, entra.LicenceP2) {
@@ -221,7 +221,12 @@ func (c *crew) reconcile(ctx context.Context) {
 		}
 	}
 	run, revision, err := c.unfinished(ctx, controlv1.RunTrigger_RUN_TRIGGER_RECONCILE)
-	if len(due) == 0 && run == nil {
+	for _, f := range c.followers { // what a session before left
+		if unfinishedIn(run, f) && !slices.Contains(due, f) {
+			due = append(due, f)
+		}
+	}
+	if err == nil && run == nil && len(due) == 0 {
 		return
 	}
 	if err == nil && run == nil {
@@ -238,6 +243,12 @@ func (c *crew) reconcile(ctx context.Context) {
 		c.reconciled(ctx, f, now)
 		return nil
 	}})
+}
+
+func unfinishedIn(run *controlv1.Run, f *follower) bool {
+	return slices.ContainsFunc(run.GetDataTypes(), func(t *controlv1.DataTypeProgress) bool {
+		return t.GetDataType() == string(f.info.ID) && !runs.Ended(t.GetState())
+	})
 }
 
 func (c *crew) reconciled(ctx context.Context, f *follower, now time.Time) {

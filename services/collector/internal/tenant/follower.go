@@ -40,7 +40,7 @@ const (
 )
 
 // beginning is where a log begins that is kept for ever.
-var beginning = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+func beginning() time.Time { return time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
 // follower reads one data type of one tenant: what is missing, and then what is new.
 type follower struct {
@@ -161,7 +161,7 @@ func (f *follower) fill(ctx context.Context, class budget.Class) error {
 func (f *follower) fillAlone(ctx context.Context, class budget.Class) error {
 	err := f.walk(ctx, pass{
 		within: window.Interval{From: f.horizon, To: f.now()}, skip: f.covered.snapshot().done,
-		class: class, windows: f.cfg.Windows, whole: f.horizon.Equal(beginning),
+		class: class, windows: f.cfg.Windows, whole: f.horizon.Equal(beginning()),
 	})
 	if err != nil {
 		return err
@@ -205,63 +205,6 @@ func (f *follower) again(ctx context.Context, since time.Time, class budget.Clas
 	return f.walk(ctx, pass{within: window.Interval{From: since, To: f.now()}, class: class, windows: f.cfg.Windows})
 }
 
-// tail reads what is new, again and again, until ctx is done.
-func (f *follower) tail(ctx context.Context) {
-	retry := time.Duration(0)
-	for f.set.Clock.Sleep(ctx, max(f.cfg.TailInterval, retry)) == nil {
-		p, overlap := f.next()
-		err := f.walk(ctx, p)
-		if ctx.Err() != nil {
-			return
-		}
-		retry = f.note(err, retry, tailPart)
-		f.mu.Lock()
-		switch {
-		case err != nil:
-			f.overlapRead = time.Time{} // a part of the pass may be missing
-		case overlap:
-			f.overlapRead = p.within.To
-		}
-		f.mu.Unlock()
-	}
-}
-
-// tailReach is how many overlaps back the tail reads at most. What is missing beyond that is mended.
-const tailReach = 3
-
-// next plans a read of the tail. overlap says that it reaches back to what was read for good.
-func (f *follower) next() (p pass, overlap bool) {
-	f.mu.Lock()
-	overlapRead := f.overlapRead
-	f.mu.Unlock()
-	within, overlap := tailWindow(f.cfg, f.now(), f.began, overlapRead, f.covered.snapshot())
-	return pass{within: within, class: budget.Tail, windows: 1}, overlap
-}
-
-// tailWindow says what the tail reads now: since the last time, and every OverlapInterval as far back as records may come
-// late.
-func tailWindow(cfg Config, now, began, overlapRead time.Time, seen snapshot) (_ window.Interval, overlap bool) {
-	from := began
-	if seen.readUntil.After(from) {
-		from = seen.readUntil
-	}
-	if from = from.Add(-cfg.TailOverlap); from.After(now) {
-		from = now // the clock was set back
-	}
-	if now.Sub(overlapRead) < cfg.OverlapInterval {
-		return window.Interval{From: from, To: now}, false
-	}
-	back := now.Add(-cfg.Overlap)
-	// What was read for good grows without a gap.
-	if until, ok := seen.done.Until(); ok && until.Before(back) && until.After(now.Add(-tailReach*cfg.Overlap)) {
-		back = until.Add(window.Step)
-	}
-	if back.Before(from) {
-		from = back
-	}
-	return window.Interval{From: from.UTC().Truncate(window.Step), To: now}, true
-}
-
 // note remembers how a read ended and returns how long to wait if it failed.
 func (f *follower) note(err error, retry time.Duration, about part) time.Duration {
 	f.mu.Lock()
@@ -295,7 +238,7 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 		DataType: string(f.info.ID), Enabled: true, Rows: seen.rows, Problem: f.problems[tailPart],
 		Stalled: now.Sub(since) >= max(stalledAfter*f.cfg.TailInterval, stalledAtLeast),
 	}
-	if s.Problem == nil {
+	if s.GetProblem() == nil {
 		s.Problem = f.problems[historyPart]
 	}
 	if last, ok := seen.done.Last(); ok {

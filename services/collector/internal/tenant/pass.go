@@ -32,7 +32,7 @@ type pass struct {
 	whole bool
 }
 
-// walk is a pass under way. Its own fields are safe for concurrent use.
+// walk is a pass under way. It is safe for concurrent use.
 type walk struct {
 	pass
 	f *follower
@@ -40,7 +40,6 @@ type walk struct {
 	mu    sync.Mutex
 	taken window.Set // read, being read, or not to be read
 	width time.Duration
-	left  int // windows that are being read
 }
 
 // walk reads everything of a pass that is missing. It returns the first error that ends it; what was read by then
@@ -95,9 +94,7 @@ func (w *walk) learn(read window.Interval, pages int) {
 	}
 	w.mu.Lock()
 	before := window.Pieces(w.taken, w.within, w.width)
-	if read.Width() >= w.width/2 {
-		w.width = window.NextWidth(w.width, pages)
-	}
+	w.width = window.NextWidth(w.width, read.Width(), pages)
 	change := window.Pieces(w.taken, w.within, w.width) - before
 	width := w.width
 	w.mu.Unlock()

@@ -198,6 +198,36 @@ func TestAnEndHasAState(t *testing.T) {
 	}
 }
 
+func TestHorizon(t *testing.T) {
+	const day = 24 * time.Hour
+	info := func(id entra.DataType) entra.DataTypeInfo {
+		i, ok := entra.LookupDataType(id)
+		require.True(t, ok)
+		return i
+	}
+	ago := func(d time.Duration) time.Time { return noon.Add(-d) }
+	p1 := []entra.Licence{entra.LicenceP1}
+	for name, tc := range map[string]struct {
+		id       entra.DataType
+		licences []entra.Licence
+		history  time.Duration
+		decided  time.Time
+		want     time.Time
+	}{
+		"30 days":              {entra.Audit, p1, 30 * day, time.Time{}, ago(30*day + edge)},
+		"7 days without":       {entra.Audit, nil, 30 * day, time.Time{}, ago(7*day + edge)},
+		"less is wanted":       {entra.Audit, p1, 2 * day, time.Time{}, ago(2*day + edge)},
+		"more is wanted":       {entra.SignInInteractive, p1, 300 * day, time.Time{}, ago(30*day + edge)},
+		"kept for ever":        {entra.RiskyUser, p1, 30 * day, time.Time{}, beginning()},
+		"decided before":       {entra.Audit, p1, 30 * day, ago(32 * day), ago(32 * day)},
+		"a licence was bought": {entra.Audit, p1, 30 * day, ago(7 * day), ago(30*day + edge)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, tc.want, horizon(info(tc.id), tc.licences, tc.history, tc.decided, noon))
+		})
+	}
+}
+
 // grant is a budget that lets everything through.
 type grant struct{}
 

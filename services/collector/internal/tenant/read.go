@@ -63,7 +63,7 @@ func (f *follower) read(ctx context.Context, w window.Interval, class budget.Cla
 
 func (f *follower) request(w window.Interval, class budget.Class) entra.Request {
 	request := f.info.Window(w.From, w.To)
-	if w.From.Equal(beginning) {
+	if w.From.Equal(beginning()) {
 		request = f.info.All() // without a filter: nothing is older
 	}
 	request.Class = class

@@ -5,12 +5,12 @@ import "time"
 const (
 	// FirstWidth is what a log is read in until it is known how dense it is: the newest day comes first.
 	FirstWidth = 24 * time.Hour
-	// MinWidth is the least a window may have. One that fails at that is not split but tried again.
+	// MinWidth is the least width of a window. One that fails at it is not split but tried again.
 	MinWidth = time.Minute
-	// MaxWidth is the most.
+	// MaxWidth is the largest width of a window.
 	MaxWidth = 8 * 24 * time.Hour
 	// A window should take some pages: fewer waste requests on little, more are read again after a fault.
-	fewPages, manyPages = 3, 12
+	fewPages, goodPages, manyPages = 3, 8, 12
 )
 
 // Newest returns the newest piece of at most width that is within and not in done. ok is false if nothing is
@@ -28,12 +28,14 @@ func Newest(done Set, within Interval, width time.Duration) (_ Interval, ok bool
 	return Interval{from, gap.To}, true
 }
 
-// NextWidth returns how wide the next window should be after one of that width that took so many pages.
-func NextWidth(width time.Duration, pages int) time.Duration {
+// NextWidth returns how wide windows should be from now on: width is what they are now, read that of one which took so
+// many pages. Several may be read at once, begun when width was another: each is judged by its own width, and only one
+// that is as wide as windows are now makes them wider.
+func NextWidth(width, read time.Duration, pages int) time.Duration {
 	switch {
 	case pages > manyPages:
-		width /= 2
-	case pages < fewPages:
+		width = min(width, time.Duration(int64(read)/int64(pages)*goodPages))
+	case pages < fewPages && read >= width:
 		width *= 2
 	}
 	return min(max(width, MinWidth), MaxWidth)

@@ -79,17 +79,21 @@ func TestNewestReadsEverythingOnceNewestFirst(t *testing.T) {
 
 func TestWidthFollowsDensity(t *testing.T) {
 	for name, c := range map[string]struct {
-		width time.Duration
-		pages int
-		want  time.Duration
+		width, read time.Duration
+		pages       int
+		want        time.Duration
 	}{
-		"empty":       {time.Hour, 0, 2 * time.Hour},
-		"right":       {time.Hour, 6, time.Hour},
-		"dense":       {time.Hour, 40, 30 * time.Minute},
-		"not smaller": {window.MinWidth, 400, window.MinWidth},
-		"not larger":  {window.MaxWidth, 0, window.MaxWidth},
+		"empty":                  {time.Hour, time.Hour, 1, 2 * time.Hour},
+		"right":                  {time.Hour, time.Hour, 6, time.Hour},
+		"dense":                  {time.Hour, time.Hour, 40, 12 * time.Minute},
+		"a rest of a gap":        {time.Hour, time.Minute, 1, time.Hour},
+		"begun before, empty":    {2 * time.Hour, time.Hour, 1, 2 * time.Hour},
+		"begun before, dense":    {12 * time.Minute, time.Hour, 40, 12 * time.Minute},
+		"begun before, in order": {12 * time.Minute, time.Hour, 8, 12 * time.Minute},
+		"not smaller":            {window.MinWidth, window.MinWidth, 400, window.MinWidth},
+		"not larger":             {window.MaxWidth, window.MaxWidth, 1, window.MaxWidth},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, window.NextWidth(c.width, c.pages)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, window.NextWidth(c.width, c.read, c.pages)) })
 	}
 }
 
