@@ -21,6 +21,7 @@ import (
 
 // TestLateAndChangingRecords lets hours pass: what comes late is stored, and what changes replaces what it was.
 func TestLateAndChangingRecords(t *testing.T) {
+	t.Parallel()
 	const (
 		speed         = 1200 // an hour in three seconds
 		reconcileSpan = 48 * time.Hour
@@ -125,6 +126,7 @@ func (w *world) awaitAsked(id string) *controlv1.Run {
 }
 
 func TestCollectNow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := tenantConfig(6)
 	tenantID := w.addTenant(cfg)
@@ -174,6 +176,7 @@ func TestCollectNow(t *testing.T) {
 }
 
 func TestADisabledIntegrationEndsItsRuns(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tenantID := w.addTenant(tenantConfig(7))
 	record := w.connect("contoso", tenantID)

@@ -17,6 +17,7 @@ const (
 )
 
 func TestFirstCollectionIsTheTruth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := tenantConfig(uint64(time.Now().UnixNano()))
 	t.Logf("seed %d", cfg.Seed)

@@ -35,6 +35,7 @@ type failure struct {
 
 // TestEveryCredentialError drives the errors of graph.md §1 and those of the network through the question.
 func TestEveryCredentialError(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	tenantID := w.addTenant(tenantConfig(1))
 	elsewhere := tenantConfig(2)

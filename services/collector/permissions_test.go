@@ -57,6 +57,7 @@ func without(permissions ...string) (some []string) {
 
 // TestEveryLicenceAndPermissionError drives those of graph.md §2 through the question, data type by data type.
 func TestEveryLicenceAndPermissionError(t *testing.T) {
+	t.Parallel()
 	const (
 		available  = controlv1.Availability_AVAILABILITY_AVAILABLE
 		licence    = controlv1.Availability_AVAILABILITY_LICENCE_MISSING
@@ -177,6 +178,7 @@ func TestEveryLicenceAndPermissionError(t *testing.T) {
 }
 
 func TestACredentialThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.start(w.config())
 	other, err := seal.Open(t.Context(), seal.Config{KeyFile: filepath.Join(t.TempDir(), "other.key")})

@@ -28,9 +28,10 @@ func slowTail(c *collector.Config) {
 
 // TestRestartsLoseNothing stops the collector at random moments of the first collection.
 func TestRestartsLoseNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := tenantConfig(3)
-	cfg.Rates.NonInteractive = 20
+	cfg.Users, cfg.Days, cfg.Rates.NonInteractive = 100, 6, 20
 	tenantID := w.addTenant(cfg)
 	// Slow enough to be met in the middle.
 	_, err := w.sim.InjectFault(entra.Fault{Kind: fault.Slow, Delay: 100 * time.Millisecond, Path: "/auditLogs/"})
@@ -156,9 +157,10 @@ func (f *frontier) thaw() {
 
 // TestTakeover cuts the replica that collects off from NATS, and lets it come back later.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	cfg := tenantConfig(4)
-	cfg.Rates.NonInteractive = 20
+	cfg.Users, cfg.Days, cfg.Rates.NonInteractive = 100, 6, 20
 	tenantID := w.addTenant(cfg)
 	_, err := w.sim.InjectFault(entra.Fault{Kind: fault.Slow, Delay: 300 * time.Millisecond, Path: "/auditLogs/"})
 	require.NoError(t, err)

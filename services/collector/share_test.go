@@ -35,6 +35,7 @@ func (w *world) holders() map[string]int {
 }
 
 func TestReplicasShareTheTenants(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	began := w.sim.Now()
 	tenants := map[string]string{}

@@ -273,7 +273,7 @@ func (l *logs) tail() string {
 // eventually waits for a condition.
 func eventually(tb testing.TB, what string, condition func() bool) {
 	tb.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute) // of a machine that has much else to do
 	for !condition() {
 		require.True(tb, time.Now().Before(deadline), "waited too long for: %s", what)
 		<-time.After(20 * time.Millisecond)
