@@ -45,7 +45,7 @@ func (t tester) test(ctx context.Context, q *statev1.TestRequest) (*statev1.Test
 		return &statev1.TestResponse{Report: tenant.Report(found, q.GetIntegration(), now)}, nil
 	}
 	found := probe.Run(ctx, probe.Settings{
-		Credential: spec, Endpoints: endpoints, Budget: t.tenants.Budget, Clock: t.tenants.Clock, UserAgent: "entraflow-test",
+		Credential: spec, Endpoints: endpoints, Budget: t.tenants.Budget, Clock: t.tenants.Clock, UserAgent: "entraflow-test", DataTypes: tenant.Tested(),
 	})
 	return &statev1.TestResponse{Report: tenant.Report(found, q.GetIntegration(), t.tenants.Clock.Now())}, nil
 }

@@ -3,6 +3,7 @@ package tenant
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -119,22 +120,48 @@ func availability(a probe.Availability) controlv1.Availability {
 	return controlv1.Availability_AVAILABILITY_ERROR
 }
 
+// Tested are the data types that a test asks for: all that are collected, and the users, which tell whether the
+// directory can be read.
+func Tested() []entra.DataType {
+	tested := []entra.DataType{entra.Users}
+	for _, info := range entra.DataTypes() {
+		if info.Log {
+			tested = append(tested, info.ID)
+		}
+	}
+	return tested
+}
+
 // Enabled reports whether a data type will be collected: if it can be read, or could not be asked for a reason that
 // passes, and nobody turned it off. What the user said of licences counts more than what the probe saw.
 func Enabled(t probe.DataTypeResult, i *controlv1.Integration) bool {
-	info, _ := entra.LookupDataType(t.ID)
-	if slices.Contains(i.GetDisabledDataTypes(), string(t.ID)) ||
-		slices.Contains(i.GetConfirmation().GetDeniedLicences(), string(info.Licence)) {
+	info, known := entra.LookupDataType(t.ID)
+	if !known || !info.Log || slices.Contains(i.GetDisabledDataTypes(), string(t.ID)) ||
+		denied(info.Licence, i.GetConfirmation().GetDeniedLicences()) {
 		return false
 	}
 	switch t.Availability {
 	case probe.Available:
 		return true
 	case probe.LicenceMissing:
-		return slices.Contains(i.GetConfirmation().GetLicences(), string(info.Licence))
+		return confirmed(info.Licence, i.GetConfirmation().GetLicences())
 	case probe.Failed:
 		return (&entra.Error{Cause: t.Cause}).Temporary()
 	case probe.PermissionMissing, probe.ConsentMissing:
 	}
 	return false
+}
+
+// confirmed reports whether a user said that there is a licence. P2 includes P1.
+func confirmed(licence entra.Licence, named []string) bool {
+	return names(named, licence) || licence == entra.LicenceP1 && names(named, entra.LicenceP2)
+}
+
+// denied reports whether a user said that there is no such licence. Who has no P1 has no P2.
+func denied(licence entra.Licence, named []string) bool {
+	return names(named, licence) || licence == entra.LicenceP2 && names(named, entra.LicenceP1)
+}
+
+func names(named []string, licence entra.Licence) bool {
+	return licence != entra.LicenceFree && slices.ContainsFunc(named, func(n string) bool { return strings.EqualFold(n, string(licence)) })
 }

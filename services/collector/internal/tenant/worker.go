@@ -165,6 +165,7 @@ func (w *Worker) session(ctx context.Context, held *lease.Lease, record integrat
 	defer transport.CloseIdleConnections()
 	found := probe.Run(ctx, probe.Settings{
 		Credential: spec, Endpoints: endpoints, Budget: w.set.Budget, Transport: transport, Clock: w.set.Clock, UserAgent: userAgent,
+		DataTypes: Tested(),
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -785,7 +785,7 @@ func (x *CredentialInfo) GetThumbprint() string {
 // not see it; one that is denied is taken as missing.
 type Confirmation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// licences are those that the tenant has, as the user says ("P1", "P2", "INTUNE").
+	// licences are those that the tenant has, as the user says ("P1", "P2", "Intune"), in any case. P2 includes P1.
 	Licences []string `protobuf:"bytes,1,rep,name=licences,proto3" json:"licences,omitempty"`
 	// denied_licences are those that it has not, as the user says.
 	DeniedLicences []string `protobuf:"bytes,2,rep,name=denied_licences,json=deniedLicences,proto3" json:"denied_licences,omitempty"`
@@ -943,11 +943,11 @@ type ConnectionReport struct {
 	TenantDisplayName string `protobuf:"bytes,5,opt,name=tenant_display_name,json=tenantDisplayName,proto3" json:"tenant_display_name,omitempty"`
 	// tenant_domain: see tenant_display_name.
 	TenantDomain string `protobuf:"bytes,6,opt,name=tenant_domain,json=tenantDomain,proto3" json:"tenant_domain,omitempty"`
-	// licences are those that were seen: "P1", "P2", "INTUNE".
+	// licences are those that were seen: "P1", "P2", "Intune".
 	Licences []string `protobuf:"bytes,7,rep,name=licences,proto3" json:"licences,omitempty"`
 	// permissions are the application permissions in the token.
 	Permissions []string `protobuf:"bytes,8,rep,name=permissions,proto3" json:"permissions,omitempty"`
-	// data_types are all there are, in a fixed order.
+	// data_types are those that Entraflow collects, and the users, in a fixed order; of a hub its partitions.
 	DataTypes []*DataTypeReport `protobuf:"bytes,9,rep,name=data_types,json=dataTypes,proto3" json:"data_types,omitempty"`
 	// actions are the remediations, in a fixed order.
 	Actions       []*ActionReport `protobuf:"bytes,10,rep,name=actions,proto3" json:"actions,omitempty"`
