@@ -106,23 +106,17 @@ func (s *Store) Get(ctx context.Context, integration, id string) (*controlv1.Run
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading run: %w", err)
 	}
-	run := &controlv1.Run{}
-	if err := proto.Unmarshal(entry.Value(), run); err != nil {
-		return nil, 0, fmt.Errorf("reading run: %w", err)
-	}
-	return run, entry.Revision(), nil
+	run, err := decode(entry)
+	return run, entry.Revision(), err
 }
 
 // List returns the runs of an integration, newest first.
 func (s *Store) List(ctx context.Context, integration string) ([]*controlv1.Run, error) {
 	var all []*controlv1.Run
 	err := s.read(ctx, bus.Key(kindRun, integration)+".*", func(entry jetstream.KeyValueEntry) error {
-		run := &controlv1.Run{}
-		if err := proto.Unmarshal(entry.Value(), run); err != nil {
-			return err
-		}
+		run, err := decode(entry)
 		all = append(all, run)
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
@@ -157,11 +151,11 @@ func (s *Store) Watch(ctx context.Context, integration, id string, handle func(*
 				return fmt.Errorf("watching runs: %w", jetstream.ErrConsumerDeleted)
 			}
 			if entry == nil {
-				continue
+				continue // all that was there came
 			}
-			run := &controlv1.Run{}
-			if err := proto.Unmarshal(entry.Value(), run); err != nil {
-				return fmt.Errorf("reading run: %w", err)
+			run, err := decode(entry)
+			if err != nil {
+				return err
 			}
 			if !handle(run, entry.Revision()) {
 				return nil
@@ -261,6 +255,14 @@ func (s *Store) read(ctx context.Context, keys string, handle func(jetstream.Key
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func decode(entry jetstream.KeyValueEntry) (*controlv1.Run, error) {
+	run := &controlv1.Run{}
+	if err := proto.Unmarshal(entry.Value(), run); err != nil {
+		return nil, fmt.Errorf("reading run: %w", err)
+	}
+	return run, nil
 }
 
 func encode(run *controlv1.Run) (key string, value []byte, err error) {
