@@ -140,28 +140,35 @@ func (s *Store) Watch(ctx context.Context, integration, id string, handle func(*
 	}
 	defer watcher.Stop() //nolint:errcheck // it ends with the connection otherwise
 	for {
+		var entry jetstream.KeyValueEntry
 		select {
 		case <-ctx.Done():
 			return nil
-		case entry, ok := <-watcher.Updates():
-			if !ok && ctx.Err() != nil {
-				return nil
-			}
+		case next, ok := <-watcher.Updates():
 			if !ok {
-				return fmt.Errorf("watching runs: %w", jetstream.ErrConsumerDeleted)
+				return ended(ctx)
 			}
-			if entry == nil {
-				continue // all that was there came
-			}
-			run, err := decode(entry)
-			if err != nil {
-				return err
-			}
-			if !handle(run, entry.Revision()) {
-				return nil
-			}
+			entry = next
+		}
+		if entry == nil {
+			continue // all that was there came
+		}
+		run, err := decode(entry)
+		if err != nil {
+			return err
+		}
+		if !handle(run, entry.Revision()) {
+			return nil
 		}
 	}
+}
+
+// ended says why a watch ended by itself; nil if ctx is done.
+func ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("watching runs: %w", jetstream.ErrConsumerDeleted)
 }
 
 // Prune removes the oldest ended runs of an integration beyond Kept.
