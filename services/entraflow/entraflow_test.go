@@ -106,6 +106,16 @@ func TestOnceCollectsTheWholeSimulatedTenant(t *testing.T) {
 		require.Equal(t, s.Truth, s.Stored)
 		require.Equal(t, s.EventsIn, stored(s)+s.Duplicates+s.DeadLetters)
 		require.Zero(t, s.DeadLetters)
+
+		text, err := os.ReadFile(filepath.Join(dataDir, "simulator-truth.json"))
+		require.NoError(t, err)
+		var truth struct {
+			Counts    map[string]uint64 `json:"counts"`
+			Incidents []json.RawMessage `json:"incidents"`
+		}
+		require.NoError(t, json.Unmarshal(text, &truth))
+		require.Equal(t, s.Truth, truth.Counts)
+		require.NotEmpty(t, truth.Incidents)
 	}
 }
 

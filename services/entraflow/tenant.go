@@ -31,6 +31,7 @@ func (c Config) simulatesTenant() bool { return c.Simulator && c.Replay == "" }
 func (c Config) withTenant() Config {
 	quick := &c.Simulated.Entra.Quick
 	quick.Enabled, quick.SecretFile = true, filepath.Join(c.credentials(), "simulator.secret")
+	quick.TruthFile = filepath.Join(c.DataDir, "simulator-truth.json")
 	c.Simulated.TLS.CAOut = filepath.Join(c.DataDir, "simulator-ca.pem")
 	if c.Simulated.Listen.Entra == "" {
 		c.Simulated.Listen.Entra = defaultEntra

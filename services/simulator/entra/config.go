@@ -58,8 +58,11 @@ type ThrottleConfig struct {
 type QuickConfig struct {
 	Enabled bool `yaml:"enabled"`
 	// SecretFile keeps the app's secret; it is made, with mode 0600, if it does not exist. Required.
-	SecretFile string       `yaml:"secret_file"`
-	Tenant     TenantConfig `yaml:"tenant"`
+	SecretFile string `yaml:"secret_file"`
+	// TruthFile, if set, is written at start: how many records the tenant has by log, and its labelled incidents
+	// and near misses by check.
+	TruthFile string       `yaml:"truth_file"`
+	Tenant    TenantConfig `yaml:"tenant"`
 }
 
 // DefaultConfig has no tenant and the documented limits.

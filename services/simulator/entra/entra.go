@@ -5,8 +5,10 @@
 package entra
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -143,8 +145,31 @@ func (s *Server) StartQuick() (Quick, error) {
 		return Quick{}, err
 	}
 	s.quick = Quick{TenantID: id, ClientID: clientID, SecretFile: q.SecretFile}
-	return s.quick, nil
+	return s.quick, s.writeTruth(id, q.TruthFile)
 }
+
+// writeTruth writes a tenant's truth as of now.
+func (s *Server) writeTruth(id, path string) error {
+	source, err := s.Tenant(id)
+	if err != nil || path == "" {
+		return err
+	}
+	t, err := tenant.New(source.Config()) // a Source need not know its incidents; the generator does
+	if err != nil {
+		return fmt.Errorf("writing the truth of the quick tenant: %w", err)
+	}
+	var text bytes.Buffer
+	if err := t.WriteTruth(&text, tenant.Query{At: s.clock.Now()}); err != nil {
+		return fmt.Errorf("writing the truth of the quick tenant: %w", err)
+	}
+	if err := os.WriteFile(path, text.Bytes(), truthMode); err != nil {
+		return fmt.Errorf("writing the truth of the quick tenant: %w", err)
+	}
+	return nil
+}
+
+// truthMode is the mode of a truth file: a simulated tenant has no secrets.
+const truthMode = 0o644
 
 func (s *Server) sleep(r *http.Request, d time.Duration) error { return s.clock.Sleep(r.Context(), d) }
 
