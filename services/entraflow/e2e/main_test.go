@@ -34,6 +34,7 @@ var sources = []string{
 	"./services/streamer/cmd/streamer",
 	"./services/sink/cmd/sink",
 	"./services/entraflow/cmd/entraflow",
+	"./services/entractl/cmd/entractl",
 }
 
 func TestMain(m *testing.M) {
