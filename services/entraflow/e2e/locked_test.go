@@ -31,21 +31,22 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/entra"
 )
 
 // attempt bounds one try to get in.
 const attempt = 10 * time.Second
 
-// TestNobodyGetsInWithoutCredentials tries every port of a running product, which holds records of its demo,
+// TestNobodyGetsInWithoutCredentials tries every port of a running product, which holds a simulated tenant's records,
 // as a local program that knows no password: it can subscribe, publish, query or fetch nothing.
 func TestNobodyGetsInWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	amqpAddress, simulatorAdmin := freeAddress(t), freeAddress(t)
-	ctx, p := newProduct(t, map[string]any{"simulator": true}, simulatedListeners(amqpAddress, simulatorAdmin))
+	amqpAddress, simulatorAdmin, graph := freeAddress(t), freeAddress(t), freeAddress(t)
+	ctx, p := newProduct(t, map[string]any{"simulator": true}, simulatedListeners(amqpAddress, simulatorAdmin, graph))
 	p.start(ctx, t)
 
 	t.Run("ports", func(t *testing.T) {
-		known := []string{p.natsAddress, p.storeAddress, p.gateway, p.up.admin, amqpAddress, simulatorAdmin}
+		known := []string{p.natsAddress, p.storeAddress, p.gateway, p.up.admin, amqpAddress, simulatorAdmin, graph}
 		require.ElementsMatch(t, known, listening(t, p.up.id()), "every port is tried below, and all are on loopback")
 	})
 	t.Run("files", func(t *testing.T) { requirePrivate(t, p) })
@@ -54,8 +55,9 @@ func TestNobodyGetsInWithoutCredentials(t *testing.T) {
 	t.Run("grpc", func(t *testing.T) { requireGatewayLocked(ctx, t, p) })
 	t.Run("amqp", func(t *testing.T) { requireHubLocked(ctx, t, amqpAddress) })
 	t.Run("admin", func(t *testing.T) { requireAdminLocked(ctx, t, p) })
+	t.Run("simulated graph", func(t *testing.T) { requireGraphLocked(ctx, t, p, graph) })
 	t.Run("simulator admin", func(t *testing.T) {
-		for _, path := range []string{"/", "/v1/state", "/v1/hubs", "/v1/hubs/" + hubName, "/v1/replays", "/v1/faults", "/metrics"} {
+		for _, path := range []string{"/", "/v1/state", "/v1/hubs", "/v1/hubs/" + hubName, "/v1/replays", "/v1/faults", "/metrics", "/v1/entra/tenants", "/v1/entra/apps"} {
 			for _, token := range []string{"", "wrong"} {
 				code, body, err := get(ctx, "http://"+simulatorAdmin+path, token)
 				require.NoError(t, err)
@@ -65,8 +67,30 @@ func TestNobodyGetsInWithoutCredentials(t *testing.T) {
 		}
 	})
 	// Whoever knows them gets in: the attempts above failed for what they lacked alone.
-	require.NotZero(t, count(ctx, t, p.queryable(t), "SELECT count() FROM sign_ins"))
+	require.NoError(t, eventually(ctx, "records", func() (bool, error) {
+		return count(ctx, t, p.queryable(t), "SELECT count() FROM sign_ins") > 0, nil
+	}))
 	p.terminate(t)
+}
+
+// requireGraphLocked checks that the simulated Graph gives nothing without a token.
+func requireGraphLocked(ctx context.Context, t *testing.T, p *product, address string) {
+	t.Helper()
+	endpoints, err := entra.NewEndpoints(entra.CloudGlobal, entra.Overrides{CAFile: filepath.Join(p.dataDir, "simulator-ca.pem")})
+	require.NoError(t, err)
+	transport := endpoints.Transport()
+	defer transport.CloseIdleConnections()
+	for _, path := range []string{"/v1.0/users", "/v1.0/organization", "/beta/auditLogs/signIns"} {
+		for _, token := range []string{"", "Bearer wrong"} {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+path, http.NoBody)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", token)
+			res, err := transport.RoundTrip(req)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Equal(t, http.StatusUnauthorized, res.StatusCode, path)
+		}
+	}
 }
 
 // listening returns where a process listens.

@@ -108,7 +108,7 @@ func TestKilledReplayIsCompleted(t *testing.T) {
 		b.enter(receipt{}, 0, r)
 	}
 	require.NoError(t, os.WriteFile(records, text.Bytes(), 0o600))
-	ctx, p := newProduct(t, map[string]any{"simulator": true}, simulatedListeners(freeAddress(t), freeAddress(t)))
+	ctx, p := newProduct(t, map[string]any{"simulator": true}, simulatedListeners(freeAddress(t), freeAddress(t), ""))
 	plain := p.up.command.Args
 	r := c.random("replay")
 	for range size.kills {
@@ -149,6 +149,6 @@ func readSummary(t *testing.T, file string) entraflow.Summary {
 }
 
 // simulatedListeners are the sections that say where the simulator of the product listens.
-func simulatedListeners(amqp, admin string) map[string]any {
-	return map[string]any{"simulator": map[string]any{"listen": map[string]any{"amqp": amqp, "admin": admin}}}
+func simulatedListeners(amqp, admin, graph string) map[string]any {
+	return map[string]any{"simulator": map[string]any{"listen": map[string]any{"amqp": amqp, "admin": admin, "entra": graph}}}
 }

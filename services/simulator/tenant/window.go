@@ -28,7 +28,11 @@ func (t *Tenant) window(s *series, q Query) window {
 	}
 	w.to = min(w.to, w.at)
 	if !t.cfg.Stop.IsZero() {
-		w.to = min(w.to, ticksOf(t.cfg.Stop)-1)
+		last := ticksOf(t.cfg.Stop) - 1
+		w.to = min(w.to, last)
+		if s.log == logRiskyUser {
+			w.at = min(w.at, last) // no later state takes the place of the last
+		}
 	}
 	w.low, w.high = max(0, s.slotOf(w.from)), s.slotOf(w.to)
 	if s.flow.total == 0 && len(s.woven) == 0 {
