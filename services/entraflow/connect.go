@@ -19,8 +19,13 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-// progressInterval is how often progress is printed.
-const progressInterval = 5 * time.Second
+const (
+	// progressInterval is how often progress is printed.
+	progressInterval = 5 * time.Second
+	// testPatience is how long somebody who tests connections is waited for, testPause how long between two tries.
+	testPatience = 30 * time.Second
+	testPause    = 200 * time.Millisecond
+)
 
 // connect connects the simulated tenant as a user would: it tests the connection, saves the integration and has it
 // collected, all by the API. With Once it waits until everything is collected.
@@ -75,7 +80,7 @@ func (e *Entraflow) integrate(ctx context.Context, client controlv1.IntegrationS
 		}},
 	}
 	credential := &controlv1.Credential{Kind: &controlv1.Credential_ClientSecret{ClientSecret: secret.Reveal()}}
-	tested, err := client.TestConnection(ctx, &controlv1.TestConnectionRequest{Integration: integration, Credential: credential})
+	tested, err := e.test(ctx, client, &controlv1.TestConnectionRequest{Integration: integration, Credential: credential})
 	if err != nil {
 		return "", fmt.Errorf("testing the simulated tenant: %w", err)
 	}
@@ -99,6 +104,21 @@ func (e *Entraflow) integrate(ctx context.Context, client controlv1.IntegrationS
 		return "", fmt.Errorf("saving the simulated tenant: %w", err)
 	}
 	return "integrations/" + id, nil
+}
+
+// test tests a connection; a collector that has just begun may need a moment before it answers.
+func (e *Entraflow) test(
+	ctx context.Context, client controlv1.IntegrationServiceClient, req *controlv1.TestConnectionRequest,
+) (*controlv1.TestConnectionResponse, error) {
+	for began := time.Now(); ; {
+		answer, err := client.TestConnection(ctx, req)
+		if status.Code(err) != codes.Unavailable || time.Since(began) > testPatience {
+			return answer, err
+		}
+		if err := e.set.Clock.Sleep(ctx, testPause); err != nil {
+			return nil, err
+		}
+	}
 }
 
 var (

@@ -60,6 +60,7 @@ func (c *crew) hire(ctx context.Context, client func(entra.DataTypeInfo, *follow
 		if err != nil {
 			return err
 		}
+		f.fallsBack = !Enabled(t, c.record.Integration)
 		if f.client, err = client(info, f); err != nil {
 			return err
 		}
@@ -78,7 +79,7 @@ func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower
 		return nil, err
 	}
 	f := &follower{
-		integration: c.w.id, tenant: c.record.TenantID(), kind: kindOf(info.ID), scope: c.w.id + "/" + string(info.ID),
+		integration: c.w.id, tenant: c.record.TenantID(), kind: kindOf(info.ID),
 		info: info, cfg: c.w.cfg, set: c.w.set, covered: covered,
 		began: c.began, failed: c.failed,
 	}

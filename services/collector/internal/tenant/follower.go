@@ -45,7 +45,7 @@ func beginning() time.Time { return time.Date(2000, time.January, 1, 0, 0, 0, 0,
 // follower reads one data type of one tenant: what is missing, and then what is new.
 type follower struct {
 	integration, tenant string
-	kind, scope         string
+	kind                string
 	info                entra.DataTypeInfo
 	cfg                 Config
 	set                 Settings
@@ -53,6 +53,8 @@ type follower struct {
 	covered             *coverage
 	horizon             time.Time
 	began               time.Time
+	// fallsBack says that the data type is read from v1.0, because beta was refused.
+	fallsBack bool
 	// failed is told why a read failed.
 	failed func(error)
 
@@ -240,6 +242,9 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 	}
 	if s.GetProblem() == nil {
 		s.Problem = f.problems[historyPart]
+	}
+	if s.GetProblem() == nil && f.fallsBack {
+		s.Problem = v1Problem()
 	}
 	if last, ok := seen.done.Last(); ok {
 		s.CoveredFrom = timestamppb.New(last.From)

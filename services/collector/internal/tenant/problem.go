@@ -120,6 +120,15 @@ func availability(a probe.Availability) controlv1.Availability {
 	return controlv1.Availability_AVAILABILITY_ERROR
 }
 
+// v1Problem says what is read in place of what was refused.
+func v1Problem() *controlv1.Problem {
+	return &controlv1.Problem{
+		Cause: "v1_fallback", Detail: "Graph refuses beta, so sign-ins are read from v1.0. They lack what many checks need: " +
+			"authentication details, session and user agent.",
+		Remedy: "Look at the report of the connection test for why beta is refused.",
+	}
+}
+
 // Tested are the data types that a test asks for: all that are collected, and the users, which tell whether the
 // directory can be read.
 func Tested() []entra.DataType {

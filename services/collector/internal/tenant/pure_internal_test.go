@@ -293,13 +293,17 @@ func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestRecentForgetsTheOldest(t *testing.T) {
 	r := NewRecent(4)
-	key := func(s string) uint64 { return r.key("a", []byte(s)) }
-	require.NotEqual(t, key("1"), r.key("b", []byte("1")))
-	r.add([]uint64{key("1"), key("2")})
-	r.add([]uint64{key("3")})
-	require.True(t, r.has(key("1")))
-	r.add([]uint64{key("4"), key("5")})
-	require.False(t, r.has(key("1")))
-	require.True(t, r.has(key("5")))
-	require.LessOrEqual(t, len(r.old)+len(r.new), 4)
+	seen := func(event, look string) sighting { return r.sighting(event, []byte(look)) }
+	for _, event := range []string{"1", "2", "3", "4", "5"} {
+		r.add([]sighting{seen(event, "a")})
+	}
+	require.False(t, r.unchanged(seen("1", "a")), "forgotten")
+	require.True(t, r.unchanged(seen("5", "a")))
+	require.False(t, r.unchanged(seen("5", "b")), "it changed")
+	require.False(t, r.unchanged(seen("6", "a")), "never seen")
+
+	// What changes back is published again: the store has what came in between.
+	r.add([]sighting{seen("5", "b")})
+	require.False(t, r.unchanged(seen("5", "a")))
+	require.True(t, r.unchanged(seen("5", "b")))
 }

@@ -36,7 +36,7 @@ func (f *follower) read(ctx context.Context, w window.Interval, class budget.Cla
 	defer h.release()
 	ctx = h.within(ctx)
 	batch := f.set.Publisher.NewBatch()
-	var fresh []uint64
+	var fresh []sighting
 	for page, err := range f.client.Pages(ctx, f.request(w, class)) {
 		if err != nil {
 			return r, err
@@ -45,12 +45,12 @@ func (f *follower) read(ctx context.Context, w window.Interval, class budget.Cla
 		if err := f.set.Gate.Wait(ctx); err != nil {
 			return r, err
 		}
-		keys, err := f.publish(ctx, batch, page, &r)
+		seen, err := f.publish(ctx, batch, page, &r)
 		if err != nil {
 			return r, err
 		}
 		if f.isYoung(w, r.asked) {
-			fresh = append(fresh, keys...)
+			fresh = append(fresh, seen...)
 		}
 	}
 	h.release()
@@ -75,9 +75,9 @@ func (f *follower) isYoung(w window.Interval, now time.Time) bool {
 	return w.To.After(now.Add(-2 * f.cfg.Overlap))
 }
 
-// publish puts the records of a page in flight, but for those that were published lately. It returns the keys of those
-// it published.
-func (f *follower) publish(ctx context.Context, batch *bus.Batch, page *entra.Page, r *result) ([]uint64, error) {
+// publish puts the records of a page in flight, but for those that look as they did when they were last published. It
+// returns those it published.
+func (f *follower) publish(ctx context.Context, batch *bus.Batch, page *entra.Page, r *result) ([]sighting, error) {
 	decoder, err := f.set.Decoders.take(ctx)
 	if err != nil {
 		return nil, err
@@ -87,13 +87,9 @@ func (f *follower) publish(ctx context.Context, batch *bus.Batch, page *entra.Pa
 	if clock.IsZero() {
 		clock = r.asked
 	}
-	keys := make([]uint64, 0, len(page.Value))
+	published := make([]sighting, 0, len(page.Value))
 	for i, raw := range page.Value {
 		r.rows++
-		key := f.set.Recent.key(f.scope, raw)
-		if f.set.Recent.has(key) {
-			continue
-		}
 		event, err := decoder.GraphObject(f.kind, raw, decode.Origin{
 			Integration: f.integration, TenantID: f.tenant, ObservedAt: f.set.Clock.Now(), Clock: clock, Index: i,
 		})
@@ -104,13 +100,17 @@ func (f *follower) publish(ctx context.Context, batch *bus.Batch, page *entra.Pa
 			}
 			continue
 		}
+		seen := f.set.Recent.sighting(event.GetId(), raw)
+		if f.set.Recent.unchanged(seen) {
+			continue
+		}
 		options := bus.PublishOptions{MessageID: bus.GraphMessageID(f.tenant, f.kind, raw)}
 		if err := batch.Publish(ctx, event, options); err != nil {
 			return nil, busError(ctx, err)
 		}
-		keys = append(keys, key)
+		published = append(published, seen)
 	}
-	return keys, nil
+	return published, nil
 }
 
 // bury publishes a record that cannot be read as a dead letter.
