@@ -35,7 +35,7 @@ func TestReadme(t *testing.T) {
 	code := make(chan int, 1)
 	go func() { code <- app.Execute(context.WithoutCancel(t.Context()), p, simulator.Command(p)) }()
 	line, err := bufio.NewReader(out).ReadBytes('\n')
-	require.NoError(t, err, log.String())
+	require.NoError(t, err) // the log is the program's until it has ended
 	var a simulator.Announcement
 	require.NoError(t, json.Unmarshal(line, &a))
 	require.NotNil(t, a.Tenant)
