@@ -34,3 +34,10 @@ func WrongRevision(err error) bool {
 	return errors.Is(err, jetstream.ErrKeyExists) || errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
+
+// WatchContext returns a context for a watch of a bucket, which the caller ends after it has stopped the watch. A watch
+// that its own context ends asks the server to forget it from a goroutine of nats.go's, which loses against a connection
+// that closes just then: the server would keep the consumer for a while.
+func WatchContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.WithoutCancel(ctx))
+}

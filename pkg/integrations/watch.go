@@ -21,7 +21,9 @@ type Change struct {
 // Watch calls handle for each integration there is, then once with a zero Change when these are through, and then for
 // each change, until ctx is done; it returns nil then. It renews itself after a lost connection.
 func (s *Store) Watch(ctx context.Context, handle func(Change)) error {
-	watcher, err := s.kv.WatchAll(ctx)
+	watching, done := bus.WatchContext(ctx)
+	defer done()
+	watcher, err := s.kv.WatchAll(watching)
 	if err != nil {
 		return fmt.Errorf("watching integrations: %w", err)
 	}

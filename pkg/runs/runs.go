@@ -134,7 +134,9 @@ func (s *Store) Watch(ctx context.Context, integration, id string, handle func(*
 	if id != "" {
 		key = bus.Key(kindRun, integration, id)
 	}
-	watcher, err := s.kv.Watch(ctx, key, jetstream.IgnoreDeletes())
+	watching, done := bus.WatchContext(ctx)
+	defer done()
+	watcher, err := s.kv.Watch(watching, key, jetstream.IgnoreDeletes())
 	if err != nil {
 		return fmt.Errorf("watching runs: %w", err)
 	}
