@@ -84,3 +84,11 @@ func expire(drain context.Context, cancel context.CancelCauseFunc, budget time.D
 	timer := time.AfterFunc(budget, func() { cancel(ErrDrainBudget) })
 	context.AfterFunc(drain, func() { timer.Stop() })
 }
+
+// OrDone turns an error into nil if ctx was done: being stopped early is no failure.
+func OrDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

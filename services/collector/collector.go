@@ -85,17 +85,17 @@ func (c *Collector) Run(ctx context.Context) error {
 		Logger: c.set.Logger, Registerer: c.set.Registry, Clock: c.set.Clock,
 	})
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	defer conn.Close()
 	publisher, err := bus.NewPublisher(conn)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	defer publisher.Close(lasting) //nolint:errcheck // what has no PubAck is read again
 	parts, err := c.open(ctx, conn, publisher, sealer)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	return c.serve(ctx, conn, parts)
 }
@@ -211,14 +211,6 @@ func (c *Collector) instance() string {
 		host = "collector"
 	}
 	return host + "-" + strconv.Itoa(os.Getpid())
-}
-
-// orDone turns an error into nil if ctx was done: stopping early is no failure.
-func orDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // Program is the command line program.

@@ -117,11 +117,11 @@ func (e *Entraflow) Run(ctx context.Context) (err error) {
 // work feeds the simulated hub, and with Once waits until everything is stored and sums up.
 func (e *Entraflow) work(ctx context.Context, o *opened, s *services, began time.Time) error {
 	if err := e.connect(ctx, s); err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	replayed, err := e.feed(ctx, s)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	if !e.cfg.Once {
 		<-ctx.Done()
@@ -129,7 +129,7 @@ func (e *Entraflow) work(ctx context.Context, o *opened, s *services, began time
 	}
 	summary, err := e.finish(ctx, o, s, began)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	e.set.Logger.Info("everything replayed is stored", slog.Int64("records", replayed),
 		slog.Uint64("dead_letters", summary.DeadLetters), slog.Uint64("duplicates", summary.Duplicates))
@@ -212,12 +212,4 @@ func lastSequence(ctx context.Context, js jetstream.JetStream, name string) (uin
 		return 0, fmt.Errorf("reading stream %s: %w", name, err)
 	}
 	return stream.CachedInfo().State.LastSeq, nil
-}
-
-// orDone turns an error into nil if ctx was done: being stopped early is no failure.
-func orDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }

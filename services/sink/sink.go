@@ -74,12 +74,12 @@ func (s *Sink) Run(ctx context.Context) error {
 		Logger: s.set.Logger, Registerer: s.set.Registry, Clock: s.set.Clock,
 	})
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	defer conn.Close()
 	store, err := s.open(ctx, conn)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	return errors.Join(s.consume(ctx, conn, store), s.close(ctx, store))
 }
@@ -111,14 +111,6 @@ func (s *Sink) consume(ctx context.Context, conn *bus.Conn, store *clickhouse.St
 		return err
 	}
 	return nil
-}
-
-// orDone turns an error into nil if ctx was done: stopping early is no failure.
-func orDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // Program is the command line program.

@@ -80,12 +80,12 @@ func (s *Streamer) Run(ctx context.Context) error {
 	defer cancel()
 	conn, err := s.connect(ctx)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	defer conn.Close()
 	shared, publisher, err := s.open(ctx, conn)
 	if err != nil {
-		return orDone(ctx, err)
+		return lifecycle.OrDone(ctx, err)
 	}
 	// What has no PubAck by then was given up by its hub already.
 	defer publisher.Close(lasting) //nolint:errcheck // see above
@@ -173,14 +173,6 @@ func (s *Streamer) open(ctx context.Context, conn *bus.Conn) (hub.Settings, *bus
 		Logger: s.set.Logger, Clock: s.set.Clock, Instance: s.cfg.Instance,
 		StepBack: s.set.StepBack, Dial: s.set.Dial,
 	}, publisher, nil
-}
-
-// orDone turns an error into nil if ctx was done: stopping early is no failure.
-func orDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // Program is the command line program.

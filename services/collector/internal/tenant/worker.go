@@ -231,7 +231,7 @@ func Access(
 	i *controlv1.Integration, credential *controlv1.Credential, endpoints func(string) (entra.Endpoints, error),
 ) (entra.CredentialSpec, entra.Endpoints, error) {
 	connection := i.GetEntra()
-	spec, err := specOf(connection, credential)
+	spec, err := integrations.SignIn(connection.GetTenantId(), connection.GetClientId(), credential)
 	if err != nil {
 		return entra.CredentialSpec{}, entra.Endpoints{}, err
 	}

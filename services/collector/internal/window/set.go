@@ -66,14 +66,6 @@ func (s Set) Add(added Interval) Set {
 	return out
 }
 
-// Union returns what is in either.
-func (s Set) Union(other Set) Set {
-	for _, i := range other {
-		s = s.Add(i)
-	}
-	return s
-}
-
 // Gaps returns what is within and not in the set, in ascending order.
 func (s Set) Gaps(within Interval) Set {
 	var gaps Set
@@ -94,20 +86,6 @@ func (s Set) Gaps(within Interval) Set {
 		gaps = append(gaps, rest)
 	}
 	return gaps
-}
-
-// Since returns the set without what lies before t: it would only grow.
-func (s Set) Since(t time.Time) Set {
-	out := make(Set, 0, len(s))
-	for _, i := range s {
-		if i.From.Before(t) {
-			i.From = t
-		}
-		if !i.Empty() {
-			out = append(out, i)
-		}
-	}
-	return out
 }
 
 // Width is how much time is in it.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/entra"
+	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/streamer/internal/hub"
@@ -96,7 +97,7 @@ func (n Namespaces) configOf(id string, i *controlv1.Integration, credential *co
 	own := n[namespace]
 	c.CustomEndpoint, c.CAFile, c.WebSockets = own.CustomEndpoint, own.CAFile, own.WebSockets
 	if c.ConnectionString.IsZero() {
-		spec, err := specOf(connection, credential)
+		spec, err := integrations.SignIn(connection.GetTenantId(), connection.GetClientId(), credential)
 		if err != nil {
 			return hub.Config{}, err
 		}
@@ -109,27 +110,6 @@ func (n Namespaces) configOf(id string, i *controlv1.Integration, credential *co
 		}
 	}
 	return c, c.Validate()
-}
-
-// specOf puts application and credential together. Its error is an *entra.Error.
-func specOf(c *controlv1.EventHubConnection, credential *controlv1.Credential) (entra.CredentialSpec, error) {
-	spec := entra.CredentialSpec{TenantID: strings.ToLower(c.GetTenantId()), ClientID: strings.ToLower(c.GetClientId())}
-	switch kind := credential.GetKind().(type) {
-	case *controlv1.Credential_ClientSecret:
-		spec.Kind, spec.Secret = entra.KindSecret, config.NewSecret(kind.ClientSecret)
-	case *controlv1.Credential_Certificate:
-		spec.Kind = entra.KindCertificate
-		spec.Certificate = config.NewSecret(string(kind.Certificate.GetData()))
-		spec.Password = config.NewSecret(kind.Certificate.GetPassword())
-	case *controlv1.Credential_Federated:
-		spec.Kind, spec.Federated = entra.KindFederated, entra.Federated{TokenFile: kind.Federated.GetTokenFile()}
-	default:
-		return spec, &entra.Error{
-			Cause: entra.CauseCredentialMissing, Detail: "The integration has no credential.",
-			Remedy: "Give a connection string, a client secret, a certificate or a federated token file.",
-		}
-	}
-	return spec, spec.Validate()
 }
 
 // Keys is the master key, opened when a credential is first needed: a streamer whose hubs are all in its config needs

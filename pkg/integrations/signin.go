@@ -1,4 +1,4 @@
-package tenant
+package integrations
 
 import (
 	"strings"
@@ -8,9 +8,10 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-// specOf puts connection and credential together. Its error is an *entra.Error.
-func specOf(c *controlv1.EntraConnection, credential *controlv1.Credential) (entra.CredentialSpec, error) {
-	spec := entra.CredentialSpec{TenantID: strings.ToLower(c.GetTenantId()), ClientID: strings.ToLower(c.GetClientId())}
+// SignIn puts an application of a tenant and its credential together. Its error is an *entra.Error: the credential is
+// of another kind, or CredentialSpec.Validate found a fault.
+func SignIn(tenantID, clientID string, credential *controlv1.Credential) (entra.CredentialSpec, error) {
+	spec := entra.CredentialSpec{TenantID: strings.ToLower(tenantID), ClientID: strings.ToLower(clientID)}
 	switch kind := credential.GetKind().(type) {
 	case *controlv1.Credential_ClientSecret:
 		spec.Kind, spec.Secret = entra.KindSecret, config.NewSecret(kind.ClientSecret)
