@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/telemetry"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 )
@@ -25,10 +26,14 @@ const (
 	HeaderTime        = "ce-time"    // when it happened, RFC 3339
 	HeaderSubject     = "ce-subject" // whom it is about: the tenant
 	HeaderContentType = "content-type"
+	// HeaderDeleted is an extension of ours: "true" on the tombstones of a stream of state, absent else, so that who
+	// reads headers alone knows which objects there are.
+	HeaderDeleted = "ce-deleted"
 
 	sourceIntegrations = "/integrations/"
 	sourceServices     = "/services/"
 	specVersion        = "1.0"
+	headerTrue         = "true"
 	// ContentType is that of every message.
 	ContentType = "application/protobuf"
 )
@@ -44,6 +49,9 @@ func attributesOf(m Message) attributes {
 	switch m := m.(type) {
 	case *eventv1.Event:
 		return attributes{m.GetId(), sourceIntegrations + m.GetIntegration(), m.GetTenantId(), m.GetOccurredAt()}
+	case *directoryv1.Object:
+		id := m.GetObject() + "/" + m.GetId() + "@" + strconv.FormatUint(m.GetVersion(), 16)
+		return attributes{id, sourceIntegrations + m.GetIntegration(), m.GetTenantId(), m.GetObservedAt()}
 	case *eventv1.DeadLetter:
 		return attributes{m.GetId(), sourceServices + m.GetService(), m.GetTenantId(), m.GetFailedAt()}
 	case *statev1.Command:
@@ -88,7 +96,11 @@ func (h *headerSet) fill(ctx context.Context, m Message, o PublishOptions) {
 	h.subject[0], h.time[0] = a.subject, formatTime(a.time)
 	h.once[0] = o.MessageID
 	traced := trace.SpanContextFromContext(ctx).IsValid()
-	h.foreign = o.MessageID == "" || o.ExpectedLastSubjectSequence != nil || traced
+	deleted := isTombstone(m)
+	h.foreign = o.MessageID == "" || o.ExpectedLastSubjectSequence != nil || traced || deleted
+	if deleted {
+		h.set(HeaderDeleted, headerTrue)
+	}
 	if o.MessageID == "" {
 		delete(h.header, jetstream.MsgIDHeader)
 	}
@@ -98,6 +110,12 @@ func (h *headerSet) fill(ctx context.Context, m Message, o PublishOptions) {
 	if traced {
 		telemetry.Inject(ctx, h.set)
 	}
+}
+
+// isTombstone reports whether a message says that its subject's object is gone.
+func isTombstone(m Message) bool {
+	state, ok := m.(interface{ GetDeleted() bool })
+	return ok && state.GetDeleted()
 }
 
 // replace makes the header one that was stored before.

@@ -23,7 +23,7 @@ const (
 
 // Users returns all users of the topology.
 func Users() []string {
-	return []string{UserCollector, UserStreamer, UserSink, UserGateway, UserReader, UserOperator}
+	return []string{UserCollector, UserStreamer, UserDirectorySync, UserSink, UserGateway, UserReader, UserOperator}
 }
 
 // AccountOf returns the account of a user.

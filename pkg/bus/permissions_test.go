@@ -111,6 +111,18 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 			},
 			noSubscribe: []string{events, "events.v1.>", "questions.v1.>", ">", mine + "sink.x", "_INBOX.>", "$KV.>"},
 		},
+		bus.UserDirectorySync: {
+			publish: []string{
+				"directory.v1.user.t.x", "dead.v1.directorysync.graph.t", "$KV.checkpoints.a.b", "$KV.leases.directorysync.x", "$KV.runs.x",
+				"$KV.budgets.x", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.directorysync", "$JS.API.CONSUMER.CREATE.DIRECTORY.x", "$JS.API.DIRECT.GET.DIRECTORY",
+			},
+			subscribe: []string{mine + "directorysync.x", "directory.v1.user.>"},
+			noPublish: []string{
+				events, "$KV.integrations.x", "commands.v1.directorysync.collect.t", "$KV.leases.collector.x", "$JS.API.STREAM.PURGE.DIRECTORY",
+				"$JS.API.CONSUMER.CREATE.DIRECTORY.sink", "$JS.API.STREAM.MSG.DELETE.DIRECTORY",
+			},
+			noSubscribe: []string{events, "commands.v1.>", ">"},
+		},
 		bus.UserSink: {
 			publish: []string{
 				"dead.v1.sink.EVENTS.t", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.sink", "$JS.ACK.EVENTS.sink.1.1.1.1.0",
@@ -118,7 +130,7 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 			},
 			subscribe:   []string{mine + "sink.x"},
 			noPublish:   []string{events, "dead.v1.streamer.hub.t", "$KV.checkpoints.x", "$KV.leases.streamer.x", "$JS.API.STREAM.DELETE.EVENTS", "$JS.API.CONSUMER.CREATE.KV_checkpoints"},
-			noSubscribe: []string{events, "dead.v1.>", "$KV.leases.>"},
+			noSubscribe: []string{events, "dead.v1.>", "directory.v1.>", "$KV.leases.>"},
 		},
 		bus.UserGateway: {
 			publish: []string{
@@ -131,7 +143,7 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 		},
 		bus.UserReader: {
 			publish:   []string{"$JS.API.CONSUMER.CREATE.EVENTS.x", "$JS.API.CONSUMER.CREATE.EVENTS.x.events.v1.signin.t", "$JS.API.STREAM.INFO.EVENTS"},
-			subscribe: []string{"events.v1.signin.>", "events.v1.>", "events.v1.*.*", events, mine + "reader.x"},
+			subscribe: []string{"events.v1.signin.>", "events.v1.>", "events.v1.*.*", "directory.v1.user.>", events, mine + "reader.x"},
 			noPublish: []string{
 				events, "dead.v1.reader.x.t", "$KV.checkpoints.x", "$KV.leases.reader.x", "$O.blobs.C.x", mine + "sink.x",
 				"$JS.API.CONSUMER.CREATE.EVENTS.sink", "$JS.API.CONSUMER.CREATE.EVENTS.sink.events.v1.>", "$JS.API.CONSUMER.CREATE.EVENTS",

@@ -5,16 +5,18 @@ import (
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 )
 
 // Users of NATS: one for each service, and two for people.
 const (
-	UserCollector = "collector"
-	UserStreamer  = "streamer"
-	UserSink      = "sink"
-	UserGateway   = "gateway"
+	UserCollector     = "collector"
+	UserStreamer      = "streamer"
+	UserDirectorySync = "directorysync"
+	UserSink          = "sink"
+	UserGateway       = "gateway"
 	// UserReader may consume what is meant for anyone outside, and nothing else.
 	UserReader = "reader"
 	// UserOperator may do everything: it makes the streams and replays dead letters.
@@ -49,7 +51,8 @@ type Stream struct {
 	// refuses a message that does not fit, and drops none by itself: see Trimmer.
 	MaxAge   time.Duration
 	MaxBytes config.Bytes
-	// MaxMessagesPerSubject is the history of a subject; 0 is no limit.
+	// MaxMessagesPerSubject is the history of a subject; 0 is no limit. With it the stream is one of state: the last
+	// message of each subject stays for ever, MaxAge is nothing, and the server drops the oldest beyond the limit.
 	MaxMessagesPerSubject int64
 	// DuplicateWindow is how long the server remembers message ids, about 150 bytes each: at
 	// 50,000 messages a second 20 s are some 150 MB. It must outlast the Publisher's retry after
@@ -106,8 +109,7 @@ const (
 	blobTimeout = 30 * time.Second
 )
 
-// Streams returns the streams of the topology. DIRECTORY, FINDINGS, REMEDIATIONS and AUDIT join it with
-// their messages.
+// Streams returns the streams of the topology. FINDINGS, REMEDIATIONS and AUDIT join it with their messages.
 func Streams() []Stream {
 	sink := Durable{
 		Name: UserSink, Required: true, Trims: true,
@@ -124,22 +126,27 @@ func Streams() []Stream {
 			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
 		},
 		{
+			Name:    directoryv1.ObjectStream,
+			Writers: []string{UserDirectorySync},
+			// The trimmer would remove what is the current state of a subject.
+			Durables:  []Durable{sink.untrimmed()},
+			Followers: []string{UserDirectorySync, UserGateway, UserReader},
+			MaxBytes:  32 * config.GiB, MaxMessagesPerSubject: 16,
+			DuplicateWindow: time.Second, Replicas: 1,
+		},
+		{
 			Name:     eventv1.DeadLetterStream,
-			Writers:  []string{UserCollector, UserStreamer, UserSink},
+			Writers:  []string{UserCollector, UserStreamer, UserDirectorySync, UserSink},
 			Durables: []Durable{sink},
 			MaxAge:   30 * day, MaxBytes: config.GiB,
 			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
 		},
 		{
 			// Nobody keeps what was asked for: the wanted state is in the bucket runs.
-			Name:    statev1.CommandStream,
-			Writers: []string{UserGateway},
-			Durables: []Durable{{
-				Name: UserCollector, Required: true, Trims: true,
-				AckWait: 20 * time.Second, MaxDeliver: 6, MaxAckPending: 1000,
-				BackOff: []time.Duration{time.Second, 5 * time.Second, 15 * time.Second},
-			}},
-			MaxAge: day, MaxBytes: 64 * config.MiB,
+			Name:     statev1.CommandStream,
+			Writers:  []string{UserGateway},
+			Durables: []Durable{commanded(UserCollector), commanded(UserDirectorySync)},
+			MaxAge:   day, MaxBytes: 64 * config.MiB,
 			DuplicateWindow: 2 * time.Minute, Replicas: 1,
 		},
 	}
@@ -149,35 +156,49 @@ func Streams() []Stream {
 	return streams
 }
 
+// commanded is the durable of a service that takes commands. It gets those of others too and acknowledges them.
+func commanded(service string) Durable {
+	return Durable{
+		Name: service, Required: true, Trims: true,
+		AckWait: 20 * time.Second, MaxDeliver: 6, MaxAckPending: 1000,
+		BackOff: []time.Duration{time.Second, 5 * time.Second, 15 * time.Second},
+	}
+}
+
+func (d Durable) untrimmed() Durable {
+	d.Trims = false
+	return d
+}
+
 // Buckets returns the buckets of the topology.
 func Buckets() []Bucket {
 	return []Bucket{
 		// What is connected, credentials sealed.
 		{
-			Name: BucketIntegrations, Writers: []string{UserGateway}, Readers: []string{UserCollector, UserStreamer},
+			Name: BucketIntegrations, Writers: []string{UserGateway}, Readers: []string{UserCollector, UserStreamer, UserDirectorySync},
 			MaxBytes: 64 * config.MiB, Replicas: 1,
 		},
 		// What runs and ran, and how collecting goes.
 		{
-			Name: BucketRuns, Writers: []string{UserCollector}, Readers: []string{UserGateway},
+			Name: BucketRuns, Writers: []string{UserCollector, UserDirectorySync}, Readers: []string{UserGateway},
 			MaxBytes: 256 * config.MiB, Replicas: 1,
 		},
 		// Who may send how many requests to Graph.
 		{
-			Name: BucketBudgets, Writers: []string{UserCollector},
+			Name: BucketBudgets, Writers: []string{UserCollector, UserDirectorySync},
 			TTL: 10 * time.Minute, MaxBytes: 16 * config.MiB, Replicas: 1,
 		},
 		// How far each partition of each hub and each log of each tenant is read.
-		{Name: BucketCheckpoints, Writers: []string{UserCollector, UserStreamer}, MaxBytes: 256 * config.MiB, Replicas: 1},
+		{Name: BucketCheckpoints, Writers: []string{UserCollector, UserStreamer, UserDirectorySync}, MaxBytes: 256 * config.MiB, Replicas: 1},
 		// Who does what only one may do.
 		{
-			Name: BucketLeases, Writers: []string{UserCollector, UserStreamer, UserSink}, Own: true,
+			Name: BucketLeases, Writers: []string{UserCollector, UserStreamer, UserDirectorySync, UserSink}, Own: true,
 			TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1,
 		},
 		// Raw bytes that fit no message.
 		{
 			Name: BucketBlobs, Object: true,
-			Writers: []string{UserCollector, UserStreamer, UserSink}, Readers: []string{UserGateway},
+			Writers: []string{UserCollector, UserStreamer, UserDirectorySync, UserSink}, Readers: []string{UserGateway},
 			MaxAge: 31 * day, MaxBytes: 4 * config.GiB, Replicas: 1,
 		},
 	}
