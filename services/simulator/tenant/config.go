@@ -21,6 +21,9 @@ const (
 const (
 	maxUsers = 10_000_000
 	maxDays  = 3650
+	// maxGroups bounds Groups, maxDevices DevicesPerUser.
+	maxGroups  = 1_000_000
+	maxDevices = 2
 	// minUsersForIncidents is how many users the woven incidents need.
 	minUsersForIncidents = 100
 	// maxDelay is the longest a record stays invisible (graph.md §2).
@@ -66,6 +69,14 @@ type Config struct {
 	Late Late `yaml:"late"`
 	// Incidents says whether labelled incidents are woven in.
 	Incidents bool `yaml:"incidents"`
+	// Groups is how many groups there are, up to 1,000,000; 0 is a twentieth of Users, 12 at least.
+	Groups int `yaml:"groups"`
+	// MembersPerGroup gives each group exactly so many users and nothing else, up to Users; 0 is groups of all sorts.
+	MembersPerGroup int `yaml:"members_per_group"`
+	// HugeGroupMembers is how many users the last group has, up to Users; 0 is as many as any other has.
+	HugeGroupMembers int `yaml:"huge_group_members"`
+	// DevicesPerUser is how many devices a member has: 0, 1 (a computer) or 2 (and a phone).
+	DevicesPerUser int `yaml:"devices_per_user"`
 }
 
 // Rates are mean numbers of events for each user and day, before Scale: 0 to 1,000,000.
@@ -95,7 +106,7 @@ type Late struct {
 // End is not set.
 func DefaultConfig() Config {
 	return Config{
-		Users: 2000, Days: 30, Licence: P2, Intune: true, Scale: 1, Incidents: true,
+		Users: 2000, Days: 30, Licence: P2, Intune: true, Scale: 1, Incidents: true, DevicesPerUser: maxDevices,
 		Rates: Rates{
 			Interactive: 2, NonInteractive: 6, ServicePrincipal: 1, ManagedIdentity: 0.5,
 			Audits: 0.4, Provisioning: 0.1, RiskDetections: 0.003, RiskyUsers: 0.002,
@@ -117,6 +128,10 @@ func (c Config) Validate() error {
 	const firstYear, lastYear = 2000, 2200
 	p.Check(c.End.Year() >= firstYear && c.End.Year() <= lastYear, "end", "must be set, between 2000 and 2200")
 	p.Check(c.Licence == Free || c.Licence == P1 || c.Licence == P2, "licence", "must be free, p1 or p2")
+	p.Check(c.Groups >= 0 && c.Groups <= maxGroups, "groups", "must be between 0 and 1000000")
+	p.Check(c.MembersPerGroup >= 0 && c.MembersPerGroup <= c.Users, "members_per_group", "must be between 0 and users")
+	p.Check(c.HugeGroupMembers >= 0 && c.HugeGroupMembers <= c.Users, "huge_group_members", "must be between 0 and users")
+	p.Check(c.DevicesPerUser >= 0 && c.DevicesPerUser <= maxDevices, "devices_per_user", "must be between 0 and 2")
 	p.Check(c.Scale >= 0 && c.Scale <= maxRate, "scale", "must be between 0 and 1000000")
 	p.Under("rates", c.Rates.validate())
 	p.Under("late", c.Late.validate())

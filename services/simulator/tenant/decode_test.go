@@ -191,8 +191,8 @@ func TestDirectoryObjects(t *testing.T) {
 			require.Equal(t, -1, tn.Find(c, id))
 		}
 	}
-	require.Zero(t, tn.Count("groups"))
-	require.Nil(t, tn.Object("groups", 0, end()))
+	require.Zero(t, tn.Count("planets"))
+	require.Nil(t, tn.Object("planets", 0, end()))
 	require.Zero(t, tn.Find(tenant.Applications, client))
 	for licence, plan := range map[tenant.Licence]string{tenant.P1: "AAD_PREMIUM", tenant.P2: "AAD_PREMIUM_P2", tenant.Free: ""} {
 		tn := newTenant(t, func(c *tenant.Config) { c.Licence, c.Intune = licence, false })

@@ -5,75 +5,104 @@ import "time"
 // Collection is a collection of directory objects, by its name in Graph's paths.
 type Collection string
 
-// The collections that exist.
+// The collections that can be changed, and those that belong to them.
 const (
 	Users             Collection = "users"
+	Groups            Collection = "groups"
+	Devices           Collection = "devices"
 	Organizations     Collection = "organization"
 	SubscribedSkus    Collection = "subscribedSkus"
 	Applications      Collection = "applications"
 	ServicePrincipals Collection = "servicePrincipals"
 )
 
-// Count returns how many objects the collection has: 0 if it does not exist.
-func (t *Tenant) Count(c Collection) int {
+// kind is how a collection is generated.
+type kind struct {
+	count func(*Tenant) int
+	write func(*writer, int)
+	find  func(*Tenant, string) int
+}
+
+// kindOf returns how a collection is generated; ok is false if it does not exist. It is a function and no table,
+// because the functions in it need it themselves.
+func kindOf(c Collection) (k kind, ok bool) {
 	switch c {
 	case Users:
-		return t.population.users
+		return kind{(*Tenant).users, (*writer).directoryUser, (*Tenant).findUser}, true
+	case Groups:
+		return kind{(*Tenant).groups, (*writer).group, (*Tenant).findGroup}, true
+	case Devices:
+		return kind{(*Tenant).devices, (*writer).directoryDevice, (*Tenant).findDevice}, true
 	case Organizations:
-		return 1
+		return kind{one, (*writer).organization, (*Tenant).findOrganization}, true
 	case SubscribedSkus:
-		return len(t.skus())
+		return kind{(*Tenant).countSkus, (*writer).sku, (*Tenant).findSku}, true
 	case Applications:
-		return t.population.apps()
+		return kind{(*Tenant).applications, (*writer).application, (*Tenant).findApplication}, true
 	case ServicePrincipals:
-		return t.population.apps() + t.population.managed() + len(galleryApps) + len(firstParties)
+		return kind{(*Tenant).principals, (*writer).servicePrincipal, (*Tenant).findPrincipal}, true
 	default:
+		return kind{}, false
+	}
+}
+
+// Count returns how many indexes the collection has: 0 if it does not exist. Devices have indexes without an object.
+func (t *Tenant) Count(c Collection) int {
+	k, ok := kindOf(c)
+	if !ok {
 		return 0
 	}
+	return k.count(t)
 }
 
 // Object returns object i of the collection, 0 to Count-1, as Graph beta's JSON in one line with
 // all properties that this package knows (signInActivity of users too: remove what was not
 // selected). At is the time of the read. Nil if there is no such object.
 func (t *Tenant) Object(c Collection, i int, at time.Time) []byte {
-	if i < 0 || i >= t.Count(c) {
+	k, ok := kindOf(c)
+	if !ok || i < 0 || i >= k.count(t) {
 		return nil
 	}
 	w := writer{t: t, f: form{at: ticksOf(at)}}
-	switch c {
-	case Users:
-		w.directoryUser(i)
-	case Organizations:
-		w.organization()
-	case SubscribedSkus:
-		w.sku(t.skus()[i])
-	case Applications:
-		w.application(i)
-	case ServicePrincipals:
-		w.servicePrincipal(i)
-	}
+	k.write(&w, i)
 	return w.b
 }
 
 // Find returns the index of the object with this id, or -1. Users are found by user principal
 // name too, applications and service principals by appId too.
 func (t *Tenant) Find(c Collection, id string) int {
-	switch c {
-	case Users:
-		return t.findUser(id)
-	case Organizations:
-		if id == t.cfg.ID {
-			return 0
-		}
-	case Applications:
-		return t.findApp(id, classAppObject)
-	case ServicePrincipals:
-		return t.findPrincipal(id)
-	case SubscribedSkus:
-		for i, s := range t.skus() {
-			if id == t.cfg.ID+"_"+s.id {
-				return i
-			}
+	k, ok := kindOf(c)
+	if !ok {
+		return -1
+	}
+	return k.find(t, id)
+}
+
+func one(*Tenant) int { return 1 }
+
+func (t *Tenant) users() int { return t.population.users }
+
+func (t *Tenant) applications() int { return t.population.apps() }
+
+func (t *Tenant) countSkus() int { return len(t.skus()) }
+
+func (t *Tenant) principals() int {
+	return t.population.apps() + t.population.managed() + len(galleryApps) + len(firstParties)
+}
+
+func (t *Tenant) findApplication(id string) int { return t.findApp(id, classAppObject) }
+
+func (t *Tenant) findOrganization(id string) int {
+	if id == t.cfg.ID {
+		return 0
+	}
+	return -1
+}
+
+func (t *Tenant) findSku(id string) int {
+	for i, s := range t.skus() {
+		if id == t.cfg.ID+"_"+s.id {
+			return i
 		}
 	}
 	return -1
@@ -158,7 +187,8 @@ func (t *Tenant) skus() []sku {
 	return all
 }
 
-func (w *writer) sku(s sku) {
+func (w *writer) sku(i int) {
+	s := w.t.skus()[i]
 	w.text(`{"id":"`, w.t.cfg.ID)
 	w.b = append(w.b[:len(w.b)-1], '_')
 	w.raw(s.id)
@@ -179,7 +209,7 @@ func (w *writer) sku(s sku) {
 	w.raw("]}")
 }
 
-func (w *writer) organization() {
+func (w *writer) organization(int) {
 	w.text(`{"id":"`, w.t.cfg.ID)
 	w.text(`,"displayName":"`, w.t.population.domain)
 	w.time(`,"createdDateTime":"`, w.t.end-3000*perDay)

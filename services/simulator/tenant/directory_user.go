@@ -31,6 +31,8 @@ func (t *Tenant) standing(u *user, at ticks) standing {
 	day := max(t.end, at-at%perDay)
 	s.lastSignIn = day - perHour - ticks(u.h>>16%uint64(60*perHour))
 	if u.index >= t.population.reserved {
+		const open = 4 // of so many shared mailboxes one can be signed in to, which is a finding in itself
+		s.enabled = t.population.account(u.index) != sharedMailbox || u.h>>52%open == 0
 		return s
 	}
 	switch i := u.index; {
@@ -70,21 +72,27 @@ func (w *writer) directoryUser(i int) {
 	w.userName(`,"displayName":"`, &u)
 	w.text(`,"givenName":"`, u.first)
 	w.text(`,"surname":"`, u.last)
-	w.userPrincipalName(`,"mail":"`, &u)
-	w.raw(`,"mailNickname":"`)
-	w.b = append(u.appendLocal(w.b), '"')
-	w.text(`,"department":"`, departments[u.h>>12%uint64(len(departments))])
-	w.text(`,"jobTitle":"`, jobTitles[u.h>>36%uint64(len(jobTitles))])
+	sort := t.population.account(i)
+	if sort == serviceAccount {
+		w.number(`,"mail":null,"mailNickname":"svc-`, i)
+		w.raw(`","department":null,"jobTitle":null`)
+	} else {
+		w.userPrincipalName(`,"mail":"`, &u)
+		w.raw(`,"mailNickname":"`)
+		w.b = append(u.appendLocal(w.b), '"')
+		w.text(`,"department":"`, departments[u.h>>12%uint64(len(departments))])
+		w.text(`,"jobTitle":"`, jobTitles[u.h>>36%uint64(len(jobTitles))])
+	}
 	w.text(`,"city":"`, p.city)
 	w.text(`,"country":"`, p.country)
 	w.text(`,"usageLocation":"`, p.country)
 	w.text(`,"userType":"`, w.directoryType(&u))
 	w.time(`,"createdDateTime":"`, s.created)
-	w.raw(`,"onPremisesSyncEnabled":null,"businessPhones":[],"mobilePhone":null,"preferredLanguage":"en-US"`)
+	w.raw(`,"businessPhones":[],"mobilePhone":null,"preferredLanguage":"en-US"`)
 	w.invitation(&u, &s)
 	w.time(`,"lastPasswordChangeDateTime":"`, max(s.created, t.end-ticks(u.h>>5%120)*perDay))
 	w.raw(`,"assignedLicenses":[`)
-	if !u.guest {
+	if !u.guest && sort != sharedMailbox {
 		for i, k := range t.skus() {
 			if i > 0 {
 				w.raw(",")
@@ -94,6 +102,7 @@ func (w *writer) directoryUser(i int) {
 		}
 	}
 	w.raw("]")
+	w.posture(&u, &s)
 	w.activity(&u, &s)
 	w.raw("}")
 }

@@ -21,8 +21,13 @@ const (
 	classCorrelation
 	classJob
 	classOther
-	classRecord = 16
-	classWoven  = 32
+	classGroup
+	classDeviceObject
+	classRecord     = 16
+	classWoven      = 32
+	classPosture    = 48 // policies, role assignments and what else has few objects
+	classAssignment = 49
+	classGrant      = 50
 )
 
 // guid is a version 4 GUID. The zero guid is none.
