@@ -231,3 +231,10 @@ func (w *writer) organization(int) {
 	w.text(`],"verifiedDomains":[{"name":"`, w.t.population.domain)
 	w.raw(`,"type":"Managed","isDefault":true,"isInitial":true,"capabilities":"Email, OfficeCommunicationsOnline"}]}`)
 }
+
+// Collections returns all collections. The slice is the caller's.
+func Collections() []Collection {
+	return []Collection{
+		Users, Groups, Devices, Organizations, SubscribedSkus, Applications, ServicePrincipals,
+	}
+}

@@ -71,7 +71,7 @@ func (w *writer) directoryDevice(i int) {
 	if h>>20%stale < 4 {
 		seen = w.t.end - ticks(100+h>>30%200)*perDay
 	}
-	w.guid(`{"id":"`, w.t.ids.seal(classDeviceObject, uint64(n), uint64(user)))
+	w.guid(`{"id":"`, w.t.deviceObjectID(i))
 	w.guid(`,"deviceId":"`, w.t.ids.seal(classDevice, uint64(n), uint64(user)))
 	w.raw(`,"displayName":"`)
 	w.b = append(u.appendLocal(w.b), '-')
@@ -98,4 +98,8 @@ func (w *writer) directoryDevice(i int) {
 	w.time(`,"registrationDateTime":"`, created)
 	w.raw(`,"isRooted":false,"manufacturer":null,"model":null,"mdmAppId":null,"complianceExpirationDateTime":null` +
 		`,"deviceCategory":null,"extensionAttributes":{},"physicalIds":[],"systemLabels":[],"alternativeSecurityIds":[],"deletedDateTime":null}`)
+}
+
+func (t *Tenant) deviceObjectID(i int) guid {
+	return t.ids.seal(classDeviceObject, uint64(i%t.cfg.DevicesPerUser), uint64(t.deviceUser(i)))
 }

@@ -1,5 +1,7 @@
 package tenant
 
+import "strings"
+
 // Ref names an object by its collection and its index in it.
 type Ref struct {
 	Collection Collection
@@ -194,4 +196,59 @@ func (t *Tenant) knownUsers(indexes ...int) []run {
 		}
 	}
 	return all
+}
+
+// ObjectID returns the id of object i, "" if there is none. It is faster than Object.
+func (t *Tenant) ObjectID(c Collection, i int) string {
+	if i < 0 || i >= t.Count(c) {
+		return ""
+	}
+	switch c {
+	case Users:
+		return t.userID(i).String()
+	case Groups:
+		return t.groupID(i).String()
+	case Devices:
+		if !t.hasDevice(i) {
+			return ""
+		}
+		return t.deviceObjectID(i).String()
+	case Applications:
+		return t.ids.seal(classAppObject, 0, uint64(i)).String()
+	case ServicePrincipals:
+		ref, _ := t.principal(i)
+		return ref.object.String()
+	}
+	w := writer{t: t}
+	k, _ := kindOf(c) // its Count says that it exists
+	k.write(&w, i)
+	return firstText(w.b)
+}
+
+// firstText is the first member's value of an object whose first member is its id.
+func firstText(object []byte) string {
+	parts := strings.SplitN(string(object), `"`, 5)
+	if len(parts) < 5 {
+		return ""
+	}
+	return parts[3]
+}
+
+// Essential reports whether other objects, labelled cases or the integration count on object i: that it is there, and
+// stays as it is.
+func (t *Tenant) Essential(c Collection, i int) bool {
+	switch c {
+	case Users:
+		return i < t.population.reserved+adminUsers || i == t.guestAdmin()
+	case Groups:
+		return i < reservedGroups
+	case Applications:
+		return i < reservedApps
+	case ServicePrincipals:
+		return i < reservedApps || i >= t.population.apps()+t.population.managed() && i < t.principals()
+	case Devices:
+		return false
+	default:
+		return true
+	}
 }

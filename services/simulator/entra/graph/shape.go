@@ -3,6 +3,8 @@ package graph
 import (
 	"bytes"
 	"slices"
+
+	"github.com/entraflow/entraflow/services/simulator/entra/jsonwalk"
 )
 
 // shape says what of an object's members is sent. The zero shape sends all as they are.
@@ -25,7 +27,7 @@ func (s *shape) append(to *bytes.Buffer, object []byte) {
 	}
 	to.WriteByte('{')
 	written := 0
-	members(object, func(key, value []byte) {
+	jsonwalk.Members(object, func(key, value []byte) {
 		if s.keep != nil && !contains(s.keep, key) || contains(s.drop, key) {
 			return
 		}
@@ -52,7 +54,7 @@ func (s *shape) copy(to *bytes.Buffer, object []byte) {
 	for _, f := range s.future {
 		if i := bytes.Index(object, f.prefix); i >= 0 {
 			begin := i + len(f.prefix) - 1
-			end := textEnd(object, begin)
+			end := jsonwalk.TextEnd(object, begin)
 			if slices.Contains(f.values, string(object[begin:end])) {
 				spans = append(spans, span{begin, end})
 			}
@@ -82,75 +84,4 @@ func (s *shape) value(key, value []byte) []byte {
 
 func contains(names []string, key []byte) bool {
 	return slices.Contains(names, string(key))
-}
-
-// members calls yield for the members of a valid JSON object in their order. It does not look into values.
-func members(object []byte, yield func(key, value []byte)) {
-	i := bytes.IndexByte(object, '{') + 1
-	for i > 0 && i < len(object) {
-		i = skipTo(object, i, '"')
-		if i >= len(object) {
-			return
-		}
-		end := textEnd(object, i)
-		key := object[i+1 : end-1]
-		i = skipTo(object, end, ':') + 1
-		for i < len(object) && object[i] == ' ' {
-			i++
-		}
-		end = valueEnd(object, i)
-		if end > len(object) {
-			return
-		}
-		yield(key, bytes.TrimRight(object[i:end], " \n\t"))
-		i = end
-	}
-}
-
-// skipTo returns the index of c, or the length if a closing brace comes first.
-func skipTo(b []byte, i int, c byte) int {
-	for ; i < len(b) && b[i] != '}'; i++ {
-		if b[i] == c {
-			return i
-		}
-	}
-	return len(b)
-}
-
-// textEnd returns the index behind the text that begins at i.
-func textEnd(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-// valueEnd returns the index of the comma or brace behind the value that begins at i.
-func valueEnd(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			i = textEnd(b, i)
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth == 0 {
-				return i
-			}
-			depth--
-		case ',':
-			if depth == 0 {
-				return i
-			}
-		}
-		i++
-	}
-	return len(b)
 }

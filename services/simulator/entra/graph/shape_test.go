@@ -2,7 +2,6 @@ package graph
 
 import (
 	"bytes"
-	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,27 +27,4 @@ func TestShape(t *testing.T) {
 			require.Equal(t, tt.want, b.String())
 		})
 	}
-}
-
-// FuzzMembers holds the scanner of members against encoding/json.
-func FuzzMembers(f *testing.F) {
-	f.Add([]byte(`{"a":1,"b":[{"c":"}"}],"d":{"e":null}}`))
-	f.Add([]byte(` { "a" : "x\\" , "b" : true } `))
-	f.Fuzz(func(t *testing.T, object []byte) {
-		var want map[string]json.RawMessage
-		if json.Unmarshal(object, &want) != nil || want == nil {
-			return
-		}
-		got := map[string]string{}
-		members(object, func(key, value []byte) {
-			var name string
-			if json.Unmarshal([]byte(`"`+string(key)+`"`), &name) == nil {
-				got[name] = string(value)
-			}
-		})
-		require.Len(t, got, len(want))
-		for name, value := range want {
-			require.Equal(t, string(value), got[name])
-		}
-	})
 }
