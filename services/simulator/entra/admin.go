@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/simulator/entra/directory"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/tenant"
 )
@@ -23,7 +25,8 @@ var errBadRequest = errors.New("bad request")
 // it does, and bounds bodies. It returns no secret.
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, handle := range map[string]func(*http.Request) (int, any, error){
+	routes := s.directoryRoutes()
+	maps.Copy(routes, map[string]func(*http.Request) (int, any, error){
 		"GET /v1/entra/tenants":                          s.adminTenants,
 		"POST /v1/entra/tenants":                         s.adminAddTenant,
 		"PATCH /v1/entra/tenants/{tenant}":               s.adminChangeTenant,
@@ -46,20 +49,31 @@ func (s *Server) AdminHandler() http.Handler {
 		"POST /v1/entra/faults":                          s.adminInject,
 		"DELETE /v1/entra/faults":                        s.adminClear,
 		"DELETE /v1/entra/faults/{id}":                   s.adminClear,
-	} {
+	})
+	for pattern, handle := range routes {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			status, body, err := handle(r)
-			if err != nil {
-				status, body = adminStatus(err), map[string]string{"error": err.Error()}
-			}
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(status)
-			if body != nil {
-				_ = json.NewEncoder(w).Encode(body) // the client is gone
-			}
+			answer(w, status, body, err)
 		})
 	}
+	mux.HandleFunc("GET /v1/entra/tenants/{tenant}/truth/{collection...}", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.adminObjects(w, r); err != nil {
+			answer(w, 0, nil, err)
+		}
+	})
 	return mux
+}
+
+// answer writes a body, or what was wrong.
+func answer(w http.ResponseWriter, status int, body any, err error) {
+	if err != nil {
+		status, body = adminStatus(err), map[string]string{"error": err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if body != nil {
+		_ = json.NewEncoder(w).Encode(body) // the client is gone
+	}
 }
 
 func adminStatus(err error) int {
@@ -68,11 +82,11 @@ func adminStatus(err error) int {
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoFault):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoFault), errors.Is(err, directory.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, ErrExists):
 		return http.StatusConflict
-	case errors.Is(err, errBadRequest), errors.Is(err, ErrBadFault), errors.As(err, &invalid):
+	case errors.Is(err, errBadRequest), errors.Is(err, directory.ErrBad), errors.Is(err, ErrBadFault), errors.As(err, &invalid):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError
@@ -130,13 +144,19 @@ type newTenant struct {
 	Domains     []string          `json:"domains"`
 	OtherCloud  bool              `json:"other_cloud"`
 	LicenceTrap bool              `json:"licence_trap"`
+	Groups      int               `json:"groups"`
+	Members     int               `json:"members_per_group"`
+	Huge        int               `json:"huge_group_members"`
+	Devices     int               `json:"devices_per_user"`
+	ChangeRate  float64           `json:"change_rate"`
+	ChangeSeed  uint64            `json:"change_seed"`
 }
 
 func (s *Server) adminAddTenant(r *http.Request) (int, any, error) {
 	d := tenant.DefaultConfig()
 	body := newTenant{
 		Users: d.Users, Days: d.Days, Licence: d.Licence, Intune: d.Intune, Scale: d.Scale, Incidents: d.Incidents,
-		LateShare: d.Late.Share, LateMaxMS: d.Late.Max.Milliseconds(), Changing: d.Late.Changing,
+		LateShare: d.Late.Share, LateMaxMS: d.Late.Max.Milliseconds(), Changing: d.Late.Changing, Devices: d.DevicesPerUser,
 	}
 	if err := decode(r, &body); err != nil {
 		return 0, nil, err
@@ -144,7 +164,11 @@ func (s *Server) adminAddTenant(r *http.Request) (int, any, error) {
 	d.ID, d.Seed, d.Users, d.Days, d.End, d.Licence = body.ID, body.Seed, body.Users, body.Days, body.End, body.Licence
 	d.Intune, d.Scale, d.Counts, d.Incidents = body.Intune, body.Scale, body.Counts, body.Incidents
 	d.Late = tenant.Late{Share: body.LateShare, Max: time.Duration(body.LateMaxMS) * time.Millisecond, Changing: body.Changing}
-	id, err := s.AddTenant(TenantConfig{Config: d, Domains: body.Domains, OtherCloud: body.OtherCloud, LicenceTrap: body.LicenceTrap})
+	d.Groups, d.MembersPerGroup, d.HugeGroupMembers, d.DevicesPerUser = body.Groups, body.Members, body.Huge, body.Devices
+	id, err := s.AddTenant(TenantConfig{
+		Config: d, Domains: body.Domains, OtherCloud: body.OtherCloud, LicenceTrap: body.LicenceTrap,
+		Changes: state.ChangesConfig{Rate: body.ChangeRate, Seed: body.ChangeSeed},
+	})
 	return http.StatusCreated, map[string]string{"id": id}, err
 }
 

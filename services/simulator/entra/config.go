@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/services/simulator/entra/graph"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/entra/throttle"
 )
@@ -41,8 +42,55 @@ type Config struct {
 	CAETokenLifetime time.Duration `yaml:"cae_token_lifetime"`
 	// KeepPath leaves the path of next links as the request had it; Graph's own say auditLogs/signins.
 	KeepPath bool `yaml:"keep_path"`
+	// Delta says how changes of the directory are told.
+	Delta DeltaConfig `yaml:"delta"`
+	// Latency is how long every request to Graph waits before it is answered, up to 10 minutes; 0 is not at all.
+	Latency time.Duration `yaml:"latency"`
+	// Faults stand from the start.
+	Faults []Fault `yaml:"faults"`
 	// Quick is a tenant with an app in a few keys.
 	Quick QuickConfig `yaml:"quick"`
+}
+
+// DeltaConfig says how the delta queries of the directory answer (graph.md §3.1).
+type DeltaConfig struct {
+	// PageSize is how many objects a page has, up to 10,000.
+	PageSize int `yaml:"page_size"`
+	// SliceSize is how many links of one object a page has, up to 10,000: a group with more members comes again on the
+	// next page.
+	SliceSize int `yaml:"slice_size"`
+	// TokenLife is how long a token is good.
+	TokenLife time.Duration `yaml:"token_life"`
+	// Expired is what a token that is not good any more gets: not_found (400 syncStateNotFound) or gone (410 with a
+	// Location).
+	Expired string `yaml:"expired"`
+	// Foreign is what becomes of selected properties that are not Entra's, such as signInActivity: refuse (501) or ignore.
+	Foreign string `yaml:"foreign"`
+}
+
+// The values of DeltaConfig.Expired and Foreign.
+const (
+	deltaNotFound, deltaGone  = "not_found", "gone"
+	deltaRefuse, deltaIgnore  = "refuse", "ignore"
+	maxDeltaPage              = 10_000
+	maxLatency, week, aSecond = 10 * time.Minute, 7 * 24 * time.Hour, time.Second
+)
+
+func (c DeltaConfig) validate() error {
+	var p config.Problems
+	p.Check(c.PageSize >= 1 && c.PageSize <= maxDeltaPage, "page_size", "must be between 1 and 10000")
+	p.Check(c.SliceSize >= 1 && c.SliceSize <= maxDeltaPage, "slice_size", "must be between 1 and 10000")
+	p.Check(c.TokenLife >= aSecond, "token_life", "must be at least 1s")
+	p.Check(c.Expired == deltaNotFound || c.Expired == deltaGone, "expired", "must be not_found or gone")
+	p.Check(c.Foreign == deltaRefuse || c.Foreign == deltaIgnore, "foreign", "must be refuse or ignore")
+	return p.Err()
+}
+
+func (c DeltaConfig) settings() graph.DeltaSettings {
+	return graph.DeltaSettings{
+		PageSize: c.PageSize, SliceSize: c.SliceSize, TokenLife: c.TokenLife,
+		Gone: c.Expired == deltaGone, IgnoreForeign: c.Foreign == deltaIgnore,
+	}
 }
 
 // ThrottleConfig says how the documented limits are kept.
@@ -71,7 +119,10 @@ func DefaultConfig() Config {
 		Throttle:         ThrottleConfig{Mode: string(throttle.On), Scale: 1},
 		TokenLifetime:    time.Hour,
 		CAETokenLifetime: time.Hour,
-		Quick:            QuickConfig{SecretFile: "simulator-client-secret"},
+		Delta: DeltaConfig{
+			PageSize: 200, SliceSize: 500, TokenLife: week, Expired: deltaNotFound, Foreign: deltaRefuse,
+		},
+		Quick: QuickConfig{SecretFile: "simulator-client-secret"},
 	}
 	c.Quick.Tenant.SetDefaults()
 	return c
@@ -92,6 +143,13 @@ func (c Config) Validate() error {
 		p.Check((s.KeyFile == "") != (s.PEM == ""), key, "needs key_file or pem")
 	}
 	p.Under("throttle", c.Throttle.validate())
+	p.Under("delta", c.Delta.validate())
+	p.Check(c.Latency >= 0 && c.Latency <= maxLatency, "latency", "must be between 0 and 10m")
+	for i, f := range c.Faults {
+		if err := f.Validate(); err != nil {
+			p.Add("faults."+strconv.Itoa(i), "%v", err)
+		}
+	}
 	p.Check(c.TokenLifetime >= time.Second, "token_lifetime", "must be at least 1s")
 	p.Check(c.CAETokenLifetime >= time.Second, "cae_token_lifetime", "must be at least 1s")
 	if c.Quick.Enabled {

@@ -94,7 +94,7 @@ func New(cfg Config, set Settings) (*Server, error) {
 	})
 	s.graph = graph.New(graph.Settings{
 		State: s.state, Throttle: s.throttle, Faults: s.faults, Now: set.Clock.Now, Sleep: s.sleep,
-		Verify: s.login.Verify, KeepPath: cfg.KeepPath,
+		Verify: s.login.Verify, KeepPath: cfg.KeepPath, Delta: cfg.Delta.settings(),
 	})
 	if err := s.populate(); err != nil {
 		return nil, err
@@ -111,6 +111,15 @@ func (s *Server) populate() error {
 	}
 	for _, a := range s.cfg.Apps {
 		if err := s.AddApp(a); err != nil {
+			return err
+		}
+	}
+	faults := s.cfg.Faults
+	if s.cfg.Latency > 0 {
+		faults = append(faults[:len(faults):len(faults)], Fault{Kind: fault.Latency, Delay: s.cfg.Latency})
+	}
+	for _, f := range faults {
+		if _, err := s.faults.Inject(f); err != nil {
 			return err
 		}
 	}
@@ -150,16 +159,16 @@ func (s *Server) StartQuick() (Quick, error) {
 
 // writeTruth writes a tenant's truth as of now.
 func (s *Server) writeTruth(id, path string) error {
-	source, err := s.Tenant(id)
+	one, err := s.state.Tenant(id)
 	if err != nil || path == "" {
 		return err
 	}
-	t, err := tenant.New(source.Config()) // a Source need not know its incidents; the generator does
+	t, err := tenant.New(one.Source.Config()) // a Source need not know its incidents; the generator does
 	if err != nil {
 		return fmt.Errorf("writing the truth of the quick tenant: %w", err)
 	}
 	var text bytes.Buffer
-	if err := t.WriteTruth(&text, tenant.Query{At: s.clock.Now()}); err != nil {
+	if err := t.WriteTruth(&text, tenant.Query{At: s.clock.Now()}, one.Directory.Counts()); err != nil {
 		return fmt.Errorf("writing the truth of the quick tenant: %w", err)
 	}
 	if err := os.WriteFile(path, text.Bytes(), truthMode); err != nil {

@@ -41,9 +41,9 @@ func (t *Tenant) Incidents() []Incident {
 	return all
 }
 
-// WriteTruth writes the tenant's id, seed, history, the counts of every log as Truth(q) has them,
-// and the incidents as one JSON object. Its error is w's.
-func (t *Tenant) WriteTruth(w io.Writer, q Query) error {
+// WriteTruth writes the tenant's id, seed, history, the counts of every log as Truth(q) has them, the
+// counts of the directory as they are given, and the incidents as one JSON object. Its error is w's.
+func (t *Tenant) WriteTruth(w io.Writer, q Query, directory map[string]uint64) error {
 	truth := struct {
 		TenantID  string            `json:"tenant_id"`
 		Seed      uint64            `json:"seed"`
@@ -51,8 +51,9 @@ func (t *Tenant) WriteTruth(w io.Writer, q Query) error {
 		From      time.Time         `json:"from"`
 		To        time.Time         `json:"to"`
 		Counts    map[string]uint64 `json:"counts"`
+		Directory map[string]uint64 `json:"directory"`
 		Incidents []Incident        `json:"incidents"`
-	}{t.cfg.ID, t.cfg.Seed, t.cfg.Users, t.Start(), t.cfg.End, t.Truth(q), t.Incidents()}
+	}{t.cfg.ID, t.cfg.Seed, t.cfg.Users, t.Start(), t.cfg.End, t.Truth(q), directory, t.Incidents()}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	if err := e.Encode(truth); err != nil {

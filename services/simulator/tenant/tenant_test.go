@@ -280,7 +280,7 @@ func TestWriteTruth(t *testing.T) {
 	tn := newTenant(t, nil)
 	var out bytes.Buffer
 	q := tenant.Query{To: end()}
-	require.NoError(t, tn.WriteTruth(&out, q))
+	require.NoError(t, tn.WriteTruth(&out, q, map[string]uint64{"users": 7}))
 	var truth struct {
 		TenantID  string `json:"tenant_id"`
 		Counts    map[string]uint64

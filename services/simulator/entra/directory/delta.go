@@ -11,8 +11,13 @@ import (
 	"github.com/entraflow/entraflow/services/simulator/tenant"
 )
 
-// ErrState says that a round's state is not known any more: its token expired, or is another Directory's.
-var ErrState = errors.New("sync state not found")
+// Errors of a round whose state is not known any more.
+var (
+	// ErrState says that its token expired, or is another Directory's.
+	ErrState = errors.New("sync state not found")
+	// ErrGone says that the collection has to be read anew: ExpireTokens was told to say so.
+	ErrGone = errors.New("sync state is gone")
+)
 
 // Query says what a delta round tracks.
 type Query struct {
@@ -82,19 +87,24 @@ func (d *Directory) Latest(c tenant.Collection, now time.Time) Round {
 	return Round{Instance: d.instance, Generation: d.generations[c], Issued: now.Unix(), Since: d.seq, Known: true}
 }
 
-// ExpireTokens makes all tokens of a collection bad, of all collections if c is empty.
-func (d *Directory) ExpireTokens(c tenant.Collection) {
+// ExpireTokens makes all tokens of a collection bad, of all collections if c is empty. Rounds that would go on with one end
+// in ErrState, or in ErrGone if gone.
+func (d *Directory) ExpireTokens(c tenant.Collection, gone bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range Collections() {
 		if c == "" || c == one {
 			d.generations[one]++
+			d.gone[one] = gone
 		}
 	}
 }
 
-// check returns ErrState for a round that cannot go on.
+// check returns ErrState or ErrGone for a round that cannot go on.
 func (d *Directory) check(q Query, r Round) error {
+	if r.Generation != d.generations[q.Collection] && d.gone[q.Collection] {
+		return fmt.Errorf("going on with a delta round of %s: %w", q.Collection, ErrGone)
+	}
 	expired := q.TokenLife > 0 && q.Now.Sub(time.Unix(r.Issued, 0)) > q.TokenLife
 	if r.Generation != d.generations[q.Collection] || expired || r.Instance != d.instance && max(r.Since, r.Until) > 0 {
 		return fmt.Errorf("going on with a delta round of %s: %w", q.Collection, ErrState)
@@ -111,7 +121,8 @@ func (r Round) Replay(changes uint64) Round {
 }
 
 // Delta returns a page of a round. next goes on with it, or with the next round if done. Items hold what is now, which can
-// be newer than the round: then it comes again in the next. Its error is ErrState.
+// be newer than the round: then it comes again in the next. Its errors are ErrState and
+// ErrGone.
 func (d *Directory) Delta(q Query, r Round) (items []Item, next Round, done bool, err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -51,6 +51,7 @@ type Directory struct {
 	instance uint64
 	// generations count how often the tokens of a collection were expired.
 	generations map[tenant.Collection]int
+	gone        map[tenant.Collection]bool // what was said of the last expiry
 	schedule    Schedule
 	scheduled   uint64 // changes of the schedule that were made
 }
@@ -60,7 +61,8 @@ func New(base Base, s Schedule) *Directory {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return &Directory{
-		base: base, tables: map[tenant.Collection]*table{}, generations: map[tenant.Collection]int{}, schedule: s,
+		base: base, tables: map[tenant.Collection]*table{}, generations: map[tenant.Collection]int{},
+		gone: map[tenant.Collection]bool{}, schedule: s,
 		instance: binary.LittleEndian.Uint64(b[:]),
 	}
 }
@@ -243,6 +245,19 @@ func (d *Directory) Deleted(c tenant.Collection, at time.Time, yield func(object
 			yield(d.body(tenant.Ref{Collection: c, Index: i}, at))
 		}
 	}
+}
+
+// DeletedIDs returns the ids of the soft-deleted objects of a collection in the order of their deletion.
+func (d *Directory) DeletedIDs(c tenant.Collection) []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var ids []string
+	if t := d.tables[c]; t != nil {
+		for _, i := range t.deleted {
+			ids = append(ids, d.id(tenant.Ref{Collection: c, Index: i}))
+		}
+	}
+	return ids
 }
 
 // Sequence returns the number of the last change, 0 if there was none.

@@ -24,12 +24,12 @@ func (d *Directory) Advance(now time.Time) {
 	if d.schedule.Rate <= 0 {
 		return
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	since := now.Sub(d.base.Config().End).Seconds()
 	if since <= 0 {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	due := uint64(since * d.schedule.Rate)
 	for n := 0; d.scheduled < due && n < maxScheduled; n++ {
 		d.scheduled++

@@ -43,35 +43,47 @@ const (
 	EmptyPage Kind = "empty_page"
 	// Duplicate lets the next page begin with records of this one.
 	Duplicate Kind = "duplicate"
+	// Latency waits Delay before it answers any request.
+	Latency Kind = "latency"
+	// Forbidden answers 403, as if a permission was missing.
+	Forbidden Kind = "forbidden"
+	// PageToken and ExpiredPageToken answer 400 DirectoryPageTokenNotFoundException and Directory_ExpiredPageToken to a
+	// request of the directory with a skip token.
+	PageToken        Kind = "page_token"
+	ExpiredPageToken Kind = "expired_page_token"
+	// DeltaRepeat lets a delta page have some of its objects twice.
+	DeltaRepeat Kind = "delta_repeat"
+	// DeltaReplay lets a delta round begin with changes that were told before, or with what was deleted before the first.
+	DeltaReplay Kind = "delta_replay"
 )
 
 func kinds() []Kind {
 	return []Kind{
 		Throttle, Unavailable, GatewayTimeout, BadGateway, Unauthorized, SkipToken, Slow, Cut, TruncatedGzip, ShortPage,
-		EmptyPage, Duplicate,
+		EmptyPage, Duplicate, Latency, Forbidden, PageToken, ExpiredPageToken, DeltaRepeat, DeltaReplay,
 	}
 }
 
 // Fault is a fault to inject. Empty fields of its target match everything.
 type Fault struct {
-	Kind Kind `json:"kind"`
+	Kind Kind `json:"kind" yaml:"kind"`
 	// Tenant is a directory id, App a client id, Path a part of the URL's path, in whatever case.
-	Tenant string `json:"tenant,omitempty"`
-	App    string `json:"app,omitempty"`
-	Path   string `json:"path,omitempty"`
+	Tenant string `json:"tenant,omitempty" yaml:"tenant"`
+	App    string `json:"app,omitempty" yaml:"app"`
+	Path   string `json:"path,omitempty" yaml:"path"`
 	// Share of the matching requests that are hit, above 0 to 1; 0 is all.
-	Share float64 `json:"share,omitempty"`
+	Share float64 `json:"share,omitempty" yaml:"share"`
 	// Count is how many requests are hit before the fault goes; 0 is no bound.
-	Count int `json:"count,omitempty"`
+	Count int `json:"count,omitempty" yaml:"count"`
 	// After is how many matching requests are let through first.
-	After int `json:"after,omitempty"`
+	After int `json:"after,omitempty" yaml:"after"`
 	// Seed chooses which requests a share hits.
-	Seed uint64 `json:"seed,omitempty"`
+	Seed uint64 `json:"seed,omitempty" yaml:"seed"`
 	// RetryAfterSeconds is for Throttle and Unavailable; 0 is none.
-	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
-	// Delay is for Slow; DelayMS is the same in milliseconds, for JSON.
-	Delay   time.Duration `json:"-"`
-	DelayMS int           `json:"delay_ms,omitempty"`
+	RetryAfterSeconds int `json:"retry_after_seconds,omitempty" yaml:"retry_after_seconds"`
+	// Delay is for Slow and Latency; DelayMS is the same in milliseconds, for JSON.
+	Delay   time.Duration `json:"-" yaml:"delay"`
+	DelayMS int           `json:"delay_ms,omitempty" yaml:"-"`
 }
 
 // ErrBad says that a fault's fields make no sense.
@@ -80,13 +92,14 @@ var ErrBad = errors.New("fault not understood")
 // ErrNotFound says that no fault has that id.
 var ErrNotFound = errors.New("no such fault")
 
-// maxDelay bounds Slow; maxStanding the faults at a time.
+// maxDelay bounds delays; maxStanding the faults at a time.
 const (
 	maxDelay    = 10 * time.Minute
 	maxStanding = 1000
 )
 
-func (f *Fault) validate() error {
+// Validate returns ErrBad for fields that make no sense.
+func (f Fault) Validate() error {
 	switch {
 	case !slices.Contains(kinds(), f.Kind):
 		return fmt.Errorf("%w: there is no kind %q", ErrBad, f.Kind)
@@ -127,7 +140,7 @@ func (s *Set) Inject(f Fault) (id string, err error) {
 		f.Delay = time.Duration(f.DelayMS) * time.Millisecond
 	}
 	f.DelayMS = int(f.Delay / time.Millisecond)
-	if err := f.validate(); err != nil {
+	if err := f.Validate(); err != nil {
 		return "", err
 	}
 	s.mu.Lock()

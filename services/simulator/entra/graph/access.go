@@ -90,7 +90,11 @@ func (c *call) holds(permissions ...string) bool {
 
 // permit checks the application permissions of graph.md §4.1, then the licence.
 func (c *call) permit() *apiError {
-	if !c.holds(c.resource.permissions...) {
+	permissions := c.resource.permissions
+	if c.delta {
+		permissions = c.resource.deltaPermissions
+	}
+	if !c.holds(permissions...) {
 		if c.resource.report {
 			return fail(http.StatusForbidden, "Authentication_MSGraphPermissionMissing",
 				fmt.Sprintf("Calling principal does not have required MSGraph permissions %s", c.resource.permissions[0]))

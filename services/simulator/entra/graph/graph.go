@@ -1,4 +1,4 @@
-// Package graph plays Microsoft Graph v1.0 and beta as far as logs, risk data and basic directory reads go: tokens,
+// Package graph plays Microsoft Graph v1.0 and beta as far as logs, risk data and the directory go: tokens,
 // permissions, licences, $filter and paging with their errors, throttling by the documented buckets, and faults on
 // demand (graph.md §2 to §4). It reads tenants from state and answers; it stores nothing and logs nothing.
 package graph
@@ -29,6 +29,20 @@ type Settings struct {
 	Verify func(token string) (login.Claims, error)
 	// KeepPath leaves the path of next links as the request had it. Graph's own say auditLogs/signins.
 	KeepPath bool
+	// Delta says how changes are told.
+	Delta DeltaSettings
+}
+
+// DeltaSettings says how the delta queries of the directory answer.
+type DeltaSettings struct {
+	// PageSize is how many objects a page has, SliceSize how many links of one group: the rest comes on the next page.
+	PageSize, SliceSize int
+	// TokenLife is how long a token is good; Graph's are for 7 days.
+	TokenLife time.Duration
+	// Gone answers expired tokens with 410 and a Location, else with 400 syncStateNotFound.
+	Gone bool
+	// IgnoreForeign leaves properties that are not Entra's out of a delta, else they are refused with 501.
+	IgnoreForeign bool
 }
 
 // Graph is an http.Handler, safe for concurrent use.
@@ -52,11 +66,14 @@ type call struct {
 	requestID string
 	beta      bool
 	resource  *resource
-	// object is what follows the resource's path: an id.
-	object string
-	claims login.Claims
-	tenant *state.Tenant
-	opts   options
+	// parent is the id in the resource's path, cast the type behind it; object is what follows it: an id.
+	parent, cast, object string
+	// delta says that the collection's changes are asked for.
+	delta         bool
+	ignoreForeign bool
+	claims        login.Claims
+	tenant        *state.Tenant
+	opts          options
 }
 
 // answer is a response; body is written as it is, but for gzip.
@@ -66,7 +83,7 @@ type answer struct {
 }
 
 func (g *Graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{r: r, now: g.set.Now(), requestID: newID()}
+	c := &call{r: r, now: g.set.Now(), requestID: newID(), ignoreForeign: g.set.Delta.IgnoreForeign}
 	h := w.Header()
 	h.Set("Date", c.now.UTC().Format(http.TimeFormat))
 	h.Set("request-id", c.requestID)
@@ -111,34 +128,24 @@ func (g *Graph) serve(c *call, h http.Header) (*answer, *apiError) {
 	if err := c.permit(); err != nil {
 		return nil, err
 	}
-	if err := c.readOptions(); err != nil {
+	read := c.readOptions
+	if c.delta {
+		read = c.readDeltaOptions
+	}
+	if err := read(); err != nil {
 		return nil, err
 	}
-	if c.resource.logs == nil {
-		return g.directory(c)
+	if c.resource.logs != nil {
+		return g.logPage(c)
 	}
-	return g.logPage(c)
-}
-
-// route finds the collection of the path. Names are matched in whatever case, as Graph does.
-func (c *call) route() *apiError {
-	rest := strings.Trim(c.r.URL.Path, "/")
-	version, rest, _ := strings.Cut(rest, "/")
-	c.beta = strings.EqualFold(version, "beta")
-	for i := range resources {
-		res := &resources[i]
-		if len(rest) < len(res.path) || !strings.EqualFold(rest[:len(res.path)], res.path) {
-			continue
-		}
-		object, nested := strings.CutPrefix(rest[len(res.path):], "/")
-		if !nested && len(rest) > len(res.path) || strings.Contains(object, "/") || object != "" && res.collection == "" {
-			continue
-		}
-		c.resource, c.object = res, object
-		return nil
+	c.tenant.Directory.Advance(c.now)
+	switch {
+	case c.delta:
+		return g.deltaPage(c)
+	case c.resource.relation != "":
+		return g.linkPage(c)
 	}
-	segment, _, _ := strings.Cut(rest, "/")
-	return fail(http.StatusBadRequest, "BadRequest", fmt.Sprintf("Resource not found for the segment '%s'.", segment))
+	return g.directory(c)
 }
 
 // IsPath reports whether a path is Graph's and not the login host's.

@@ -24,6 +24,10 @@ type options struct {
 	selected []string
 	// token is that of $skiptoken, "" on the first page.
 	token string
+	// expand are the relations to write into each object, with what to select of their ends.
+	expand []expansion
+	// delta is for changes.
+	delta deltaOptions
 }
 
 var errTop = errors.New("$top is no number")
@@ -57,6 +61,9 @@ func (c *call) readOptions() *apiError {
 		return err
 	}
 	c.opts.selected = splitList(q.Get("$select"))
+	if err := c.readExpand(q.Get("$expand")); err != nil {
+		return err
+	}
 	return c.readToken(q)
 }
 

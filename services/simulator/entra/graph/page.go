@@ -53,11 +53,19 @@ func (p *page) open(c *call) {
 	if c.beta {
 		version = "beta"
 	}
-	p.buf.WriteString(`{"@odata.context":"https://graph.microsoft.com/` + version + `/$metadata#` + c.resource.path)
+	p.buf.WriteString(`{"@odata.context":"https://graph.microsoft.com/` + version + `/$metadata#` + c.context())
 	if len(c.opts.selected) > 0 {
 		p.buf.WriteString("(" + strings.Join(c.opts.selected, ",") + ")")
 	}
 	p.buf.WriteString(`","value":[`)
+}
+
+// context is what the objects are, for @odata.context.
+func (c *call) context() string {
+	if c.resource.relation != "" {
+		return "directoryObjects"
+	}
+	return c.resource.path
 }
 
 // record adds a record in a shape.
@@ -69,11 +77,25 @@ func (p *page) record(s *shape, object []byte) {
 	s.append(p.buf, object)
 }
 
+// raw adds a record as it is.
+func (p *page) raw(object []byte) {
+	if p.count > 0 {
+		p.buf.WriteByte(',')
+	}
+	p.count++
+	p.buf.Write(object)
+}
+
 // close ends the page. A link, if any, has no character that JSON escapes.
 func (p *page) close(link string) {
+	p.closeWith("@odata.nextLink", link)
+}
+
+// closeWith is close with a link of a name.
+func (p *page) closeWith(name, link string) {
 	p.buf.WriteByte(']')
 	if link != "" {
-		p.buf.WriteString(`,"@odata.nextLink":` + strconv.Quote(link))
+		p.buf.WriteString(`,"` + name + `":` + strconv.Quote(link))
 	}
 	p.buf.WriteByte('}')
 }

@@ -87,6 +87,16 @@ var applicationFilters = map[string]odata.Property{
 	"servicePrincipalType": text(equality), "createdDateTime": when(ordered),
 }
 
+var groupFilters = map[string]odata.Property{
+	"id": text(eqOnly), "displayName": text(eqStarts), "mail": text(eqStarts), "mailEnabled": flag(), "securityEnabled": flag(),
+	"groupTypes/any": text(eqOnly), "isAssignableToRole": flag(), "onPremisesSyncEnabled": flag(), "createdDateTime": when(ordered),
+}
+
+var deviceFilters = map[string]odata.Property{
+	"id": text(eqOnly), "deviceId": text(eqOnly), "displayName": text(eqStarts), "accountEnabled": flag(), "trustType": text(equality),
+	"operatingSystem": text(eqStarts), "isManaged": flag(), "isCompliant": flag(), "approximateLastSignInDateTime": when(ordered),
+}
+
 var userFilters = map[string]odata.Property{
 	"id": text(eqOnly), "userPrincipalName": text(eqStarts), "mail": text(eqStarts), "displayName": text(eqStarts),
 	"accountEnabled": flag(), "userType": text(equality), "createdDateTime": when(ordered),

@@ -22,7 +22,19 @@ const (
 
 // resource is a collection: a log if logs is set, else objects of the directory.
 type resource struct {
-	path string
+	// path is what follows the version; {id} in it stands for the id of an object of parent, {cast} for a type's name.
+	path   string
+	parent tenant.Collection
+	// relation leads from that object to those of the resource; transitive says that groups among them are followed,
+	// reverse that it leads from the objects of the resource to that one.
+	relation            tenant.Relation
+	transitive, reverse bool
+	// beta says that v1.0 does not have it; singleton that it is one object and no list.
+	beta, singleton bool
+	// deltaPermissions are those of which one is needed for the changes; none: there is no delta.
+	deltaPermissions []string
+	// expands are what $expand may name, deltaLinks the relations in a delta without $select.
+	expands, deltaLinks []tenant.Relation
 	// logs are those of the tenant, the one returned without a filter first.
 	logs       []string
 	collection tenant.Collection
@@ -90,19 +102,77 @@ var resources = []resource{
 	},
 	{
 		path: "applications", typeName: "application", collection: tenant.Applications, bucket: throttle.BucketDirectory, units: 2,
-		permissions: []string{"Application.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Application.ReadWrite.All"},
-		defaultTop:  100, maxTop: 999, strictTop: true, filters: applicationFilters,
+		permissions: readApplications, deltaPermissions: readApplications, expands: []tenant.Relation{tenant.Owners},
+		defaultTop: 100, maxTop: 999, strictTop: true, filters: applicationFilters,
 	},
 	{
 		path: "servicePrincipals", typeName: "servicePrincipal", collection: tenant.ServicePrincipals, bucket: throttle.BucketDirectory, units: 1,
-		permissions: []string{"Application.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Application.ReadWrite.All"},
-		defaultTop:  100, maxTop: 999, strictTop: true, filters: applicationFilters,
+		permissions: readApplications, deltaPermissions: readApplications, expands: []tenant.Relation{tenant.Owners},
+		defaultTop: 100, maxTop: 999, strictTop: true, filters: applicationFilters,
 	},
 	{
 		path: "users", typeName: "user", collection: tenant.Users, bucket: throttle.BucketDirectory, units: 2,
-		permissions: []string{"User.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"},
-		defaultTop:  100, maxTop: 999, strictTop: true, filters: userFilters, defaults: userDefaults,
+		permissions: readUsers, deltaPermissions: readUsers, expands: []tenant.Relation{tenant.Manager},
+		defaultTop: 100, maxTop: 999, strictTop: true, filters: userFilters, defaults: userDefaults,
 	},
+	{
+		path: "groups", typeName: "group", collection: tenant.Groups, bucket: throttle.BucketDirectory, units: 1,
+		permissions: readGroups, deltaPermissions: readGroups, expands: []tenant.Relation{tenant.Members, tenant.Owners},
+		deltaLinks: []tenant.Relation{tenant.Members},
+		defaultTop: 100, maxTop: 999, strictTop: true, filters: groupFilters,
+	},
+	links("groups/{id}/members", tenant.Groups, tenant.Members, 3, readMembers),
+	links("groups/{id}/members/{cast}", tenant.Groups, tenant.Members, 3, readMembers),
+	transitive(links("groups/{id}/transitiveMembers", tenant.Groups, tenant.Members, 5, readMembers)),
+	transitive(links("groups/{id}/transitiveMembers/{cast}", tenant.Groups, tenant.Members, 5, readMembers)),
+	links("groups/{id}/owners", tenant.Groups, tenant.Owners, 1, readMembers),
+	reverse(links("groups/{id}/memberOf", tenant.Groups, tenant.Members, 1, readMembers)),
+	reverse(links("users/{id}/memberOf", tenant.Users, tenant.Members, 2, readUsers)),
+	transitive(reverse(links("users/{id}/transitiveMemberOf", tenant.Users, tenant.Members, 2, readUsers))),
+	{
+		path: "devices", typeName: "device", collection: tenant.Devices, bucket: throttle.BucketDirectory, units: 1,
+		permissions: readDevices, expands: []tenant.Relation{tenant.RegisteredOwners},
+		// Directory.Read.All is not enough here (graph.md §3.1).
+		deltaPermissions: []string{"Device.Read.All", "Device.ReadWrite.All"},
+		defaultTop:       100, maxTop: 999, strictTop: true, filters: deviceFilters,
+	},
+	links("devices/{id}/registeredOwners", tenant.Devices, tenant.RegisteredOwners, 1, readDevices),
+	links("devices/{id}/registeredUsers", tenant.Devices, tenant.RegisteredOwners, 1, readDevices),
+	reverse(links("users/{id}/registeredDevices", tenant.Users, tenant.RegisteredOwners, 1, readUsers)),
+	reverse(links("users/{id}/ownedDevices", tenant.Users, tenant.RegisteredOwners, 1, readUsers)),
+	links("applications/{id}/owners", tenant.Applications, tenant.Owners, 1, readApplications),
+	links("servicePrincipals/{id}/owners", tenant.ServicePrincipals, tenant.Owners, 1, readApplications),
+}
+
+// The permissions of which one is needed, the least first (graph.md §4.1).
+var (
+	readUsers   = []string{"User.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"}
+	readDevices = []string{"Device.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Device.ReadWrite.All"}
+	readGroups  = []string{
+		"Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All",
+	}
+	readMembers = []string{
+		"GroupMember.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All",
+	}
+	readApplications = []string{"Application.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Application.ReadWrite.All"}
+)
+
+// links is the resource of a relation of one object.
+func links(path string, parent tenant.Collection, relation tenant.Relation, units int, permissions []string) resource {
+	return resource{
+		path: path, parent: parent, typeName: "directoryObject", relation: relation, bucket: throttle.BucketDirectory, units: units,
+		permissions: permissions, defaultTop: 100, maxTop: 999, strictTop: true,
+	}
+}
+
+func transitive(r resource) resource {
+	r.transitive = true
+	return r
+}
+
+func reverse(r resource) resource {
+	r.reverse = true
+	return r
 }
 
 // maxTopActivity is the page size of users with signInActivity.

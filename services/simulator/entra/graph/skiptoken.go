@@ -52,10 +52,13 @@ const (
 	kindDescending = "d"
 	kindAscending  = "a"
 	kindDirectory  = "o"
+	kindDelta      = "c"
 )
 
 func (c *call) kind() string {
 	switch {
+	case c.delta:
+		return kindDelta
 	case c.resource.logs == nil:
 		return kindDirectory
 	case c.opts.ascending:
@@ -66,13 +69,25 @@ func (c *call) kind() string {
 
 // seal makes an opaque token of a place. It holds for the tenant, collection and kind of walk, and survives a restart.
 func (c *call) seal(p place) string {
-	text := p.text(c.kind())
+	return c.sign(p.text(c.kind()))
+}
+
+// sign makes an opaque token of a text, and verify takes the text out again if it is one of sign's.
+func (c *call) sign(text string) string {
 	return hex.EncodeToString(append(c.mac(text), text...))
+}
+
+func (c *call) verify(token string) (text string, ok bool) {
+	b, err := hex.DecodeString(token)
+	if err != nil || len(b) < macBytes || !hmac.Equal(b[:macBytes], c.mac(string(b[macBytes:]))) {
+		return "", false
+	}
+	return string(b[macBytes:]), true
 }
 
 func (c *call) mac(text string) []byte {
 	m := hmac.New(sha256.New, []byte("skiptoken of "+c.tenant.ID()))
-	_, _ = m.Write([]byte(c.resource.path + c.kind() + text)) // never fails
+	_, _ = m.Write([]byte(c.resource.path + c.parent + c.kind() + text)) // never fails
 	return m.Sum(nil)[:macBytes]
 }
 
@@ -96,11 +111,8 @@ func (c *call) start() (place, *apiError) {
 	if c.opts.token == "" {
 		return p, nil
 	}
-	b, err := hex.DecodeString(c.opts.token)
-	if err != nil || len(b) < macBytes || !hmac.Equal(b[:macBytes], c.mac(string(b[macBytes:]))) {
-		return p, badRequest("Invalid Skip Token")
-	}
-	if !p.read(c.kind(), string(b[macBytes:])) {
+	text, ok := c.verify(c.opts.token)
+	if !ok || !p.read(c.kind(), text) {
 		return p, badRequest("Invalid Skip Token")
 	}
 	return p, nil

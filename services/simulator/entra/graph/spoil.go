@@ -17,14 +17,19 @@ func (c *call) faultTarget() fault.Request {
 
 // spoil answers in place of the service if a fault says so, and waits if one says that.
 func (g *Graph) spoil(c *call) *apiError {
-	kinds := []fault.Kind{fault.Throttle, fault.Unavailable, fault.GatewayTimeout, fault.BadGateway, fault.Unauthorized}
-	if c.r.URL.Query().Has("$skiptoken") {
-		kinds = append(kinds, fault.SkipToken)
-	} else {
+	kinds := []fault.Kind{
+		fault.Throttle, fault.Unavailable, fault.GatewayTimeout, fault.BadGateway, fault.Unauthorized, fault.Latency, fault.Forbidden,
+	}
+	switch {
+	case !c.r.URL.Query().Has("$skiptoken"):
 		kinds = append(kinds, fault.Slow)
+	case c.resource.logs == nil:
+		kinds = append(kinds, fault.SkipToken, fault.PageToken, fault.ExpiredPageToken)
+	default:
+		kinds = append(kinds, fault.SkipToken)
 	}
 	for _, f := range g.set.Faults.Draw(c.faultTarget(), kinds...) {
-		if f.Kind == fault.Slow {
+		if f.Kind == fault.Slow || f.Kind == fault.Latency {
 			if g.set.Sleep(c.r, f.Delay) != nil {
 				panic(http.ErrAbortHandler) // the client is gone
 			}
@@ -55,10 +60,23 @@ func faultError(f fault.Fault) *apiError {
 		err := fail(http.StatusBadGateway, "", "")
 		err.html = badGatewayPage
 		return err
+	case fault.Forbidden:
+		return insufficient()
+	case fault.PageToken, fault.ExpiredPageToken:
+		return pageTokenError(f.Kind)
 	case fault.Unauthorized:
 		return unauthorized("Access token has expired or is not yet valid.")
 	}
 	return badRequest("Invalid Skip Token, skip token is null")
+}
+
+// The faults of page tokens are named by graph.md §3.1; the second's text is that of msgraph-sdk-dotnet#2254.
+func pageTokenError(kind fault.Kind) *apiError {
+	if kind == fault.PageToken {
+		return fail(http.StatusBadRequest, "DirectoryPageTokenNotFoundException", "The page token of the request was not found.")
+	}
+	return fail(http.StatusBadRequest, "Directory_ExpiredPageToken",
+		"The specified page token value has expired and can no longer be included in your request.")
 }
 
 // WriteFault answers a request to another host than Graph with a fault: the errors of the gateways in front are the same.

@@ -23,7 +23,20 @@ type TenantConfig struct {
 	// LicenceTrap makes the licence check of sign-ins fail for apps without Directory.Read.All, as Graph's
 	// documentation of signIns once described (graph.md §2.1).
 	LicenceTrap bool `yaml:"licence_trap"`
+	// Changes are what happens to the directory by itself.
+	Changes ChangesConfig `yaml:"changes"`
 }
+
+// ChangesConfig is random changes of the directory.
+type ChangesConfig struct {
+	// Rate is how many there are a second from the tenant's end on, up to 10,000; 0 is none.
+	Rate float64 `yaml:"rate"`
+	// Seed chooses them.
+	Seed uint64 `yaml:"seed"`
+}
+
+// maxChangeRate bounds the random changes a second.
+const maxChangeRate = 10_000
 
 // SetDefaults makes it tenant.DefaultConfig. End stays zero, which is the time of creation.
 func (c *TenantConfig) SetDefaults() { c.Config = tenant.DefaultConfig() }
@@ -107,6 +120,7 @@ func (c TenantConfig) Validate() error {
 	for i, d := range c.Domains {
 		p.Check(strings.Contains(d, "."), "domains."+strconv.Itoa(i), "must be a domain")
 	}
+	p.Check(c.Changes.Rate >= 0 && c.Changes.Rate <= maxChangeRate, "changes.rate", "must be between 0 and 10000")
 	return p.Err()
 }
 

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/entraflow/entraflow/services/simulator/entra/directory"
 	"github.com/entraflow/entraflow/services/simulator/tenant"
 )
 
@@ -32,22 +33,20 @@ var (
 
 // Source has a tenant's logs and objects. *tenant.Tenant is one.
 type Source interface {
-	ID() string
-	Config() tenant.Config
+	directory.Base
 	Page(log string, q tenant.Query, after tenant.Position, limit int) (records []tenant.Record, next tenant.Position, done bool)
-	Count(c tenant.Collection) int
-	Object(c tenant.Collection, i int, at time.Time) []byte
-	Find(c tenant.Collection, id string) int
 	Truth(q tenant.Query) map[string]uint64
 }
 
 // Generate makes the Source of a tenant. Its error is that of the configuration.
 func Generate(cfg tenant.Config) (Source, error) { return tenant.New(cfg) }
 
-// Tenant is a tenant at one moment. It does not change.
+// Tenant is a tenant at one moment. It does not change, but what Directory holds does.
 type Tenant struct {
 	// Source's ID and licence are the tenant's.
-	Source      Source
+	Source Source
+	// Directory is what Source holds of the directory, and the changes made to it.
+	Directory   *directory.Directory
 	Domains     []string
 	OtherCloud  bool
 	LicenceTrap bool
@@ -157,7 +156,8 @@ func (s *State) AddTenant(cfg TenantConfig) (string, error) {
 	if s.tenants[id] != nil {
 		return "", fmt.Errorf("adding tenant %s: %w", id, ErrExists)
 	}
-	s.tenants[id] = &Tenant{Source: source, Domains: cfg.Domains, OtherCloud: cfg.OtherCloud, LicenceTrap: cfg.LicenceTrap}
+	changed := directory.New(source, directory.Schedule{Rate: cfg.Changes.Rate, Seed: cfg.Changes.Seed})
+	s.tenants[id] = &Tenant{Source: source, Directory: changed, Domains: cfg.Domains, OtherCloud: cfg.OtherCloud, LicenceTrap: cfg.LicenceTrap}
 	return id, nil
 }
 
@@ -202,11 +202,16 @@ func (s *State) changeTenant(id string, change func(*Tenant) error) error {
 
 // SetLicence changes what a tenant has bought. Its error is ErrNotFound, or that of a licence that does not exist.
 func (s *State) SetLicence(id string, licence tenant.Licence) error {
-	return s.changeTenant(id, func(t *Tenant) (err error) {
+	return s.changeTenant(id, func(t *Tenant) error {
 		cfg := t.Source.Config()
 		cfg.Licence = licence
-		t.Source, err = s.source(cfg)
-		return err
+		source, err := s.source(cfg)
+		if err != nil {
+			return err
+		}
+		t.Source = source
+		t.Directory.Rebase(source)
+		return nil
 	})
 }
 
