@@ -50,7 +50,7 @@ type world struct {
 	// gateway and operator are connections of those users.
 	gateway, operator *bus.Conn
 	store             *integrations.Store
-	runs              *runs.Store
+	runs              *runs.Reader
 	// tokens are those that Microsoft's side has seen.
 	mu     sync.Mutex
 	tokens map[string]struct{}
@@ -95,7 +95,7 @@ func newWorldWith(tb testing.TB, clk clock.Clock, change ...func(*entra.Config))
 	tb.Cleanup(func() { require.NoError(tb, w.sealer.Close()) })
 	w.store, err = integrations.Open(tb.Context(), w.gateway, w.sealer)
 	require.NoError(tb, err)
-	w.runs, err = runs.Open(tb.Context(), w.gateway)
+	w.runs, err = runs.OpenReader(tb.Context(), w.gateway)
 	require.NoError(tb, err)
 	return w
 }

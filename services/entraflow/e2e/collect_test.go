@@ -113,7 +113,7 @@ func (c *chaos) killsAtWork(ctx context.Context, w *world, n int) error {
 
 // firstRunEnded reports whether the first run has ended, however.
 func (w *world) firstRunEnded(ctx context.Context) (bool, error) {
-	store, err := runs.Open(ctx, w.operator)
+	store, err := runs.OpenReader(ctx, w.operator)
 	if err != nil {
 		return false, err
 	}

@@ -53,7 +53,7 @@ type Server struct {
 	controlv1.UnimplementedIntegrationServiceServer
 	set          Settings
 	integrations later[integrations.Store]
-	runs         later[runs.Store]
+	runs         later[runs.Reader]
 }
 
 // NewServer returns the methods. It opens nothing.
@@ -62,7 +62,7 @@ func NewServer(set Settings) *Server {
 	s.integrations.open = func(ctx context.Context) (*integrations.Store, error) {
 		return integrations.Open(ctx, set.Conn, set.Sealer)
 	}
-	s.runs.open = func(ctx context.Context) (*runs.Store, error) { return runs.Open(ctx, set.Conn) }
+	s.runs.open = func(ctx context.Context) (*runs.Reader, error) { return runs.OpenReader(ctx, set.Conn) }
 	return s
 }
 
