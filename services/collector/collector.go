@@ -9,27 +9,30 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strconv"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/entra/budget"
+	"github.com/entraflow/entraflow/pkg/entra/slots"
 	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/pkg/session"
+	"github.com/entraflow/entraflow/pkg/shift"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 	"github.com/entraflow/entraflow/services/collector/internal/tenant"
 )
+
+// VerbCollect is the verb of a command that asks for a run.
+const VerbCollect = "collect"
 
 // Settings is what the program sets.
 type Settings struct {
@@ -102,12 +105,11 @@ func (c *Collector) Run(ctx context.Context) error {
 
 // parts is what Run opens.
 type parts struct {
-	tenants tenant.Settings
-	gate    *bus.Gate
-	budget  *budget.Budget
-	sealer  *seal.Sealer
-	leases  jetstream.KeyValue
-	ttl     time.Duration // of leases
+	tenants  tenant.Settings
+	sessions session.Settings
+	gate     *bus.Gate
+	budget   *budget.Budget
+	sealer   *seal.Sealer
 }
 
 func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Publisher, sealer *seal.Sealer) (parts, error) {
@@ -122,14 +124,6 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 	budgets, err := conn.Bucket(ctx, bus.BucketBudgets)
 	if err != nil {
 		return parts{}, err
-	}
-	leases, err := conn.Bucket(ctx, bus.BucketLeases)
-	if err != nil {
-		return parts{}, err
-	}
-	leased, err := leases.Status(ctx)
-	if err != nil {
-		return parts{}, fmt.Errorf("looking at bucket leases: %w", err)
 	}
 	kept, err := integrations.Open(ctx, conn, sealer)
 	if err != nil {
@@ -147,12 +141,16 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 		return parts{}, err
 	}
 	return parts{
-		gate: gate, budget: limits, sealer: sealer, leases: leases, ttl: leased.TTL(),
+		gate: gate, budget: limits, sealer: sealer,
 		tenants: tenant.Settings{
-			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate,
-			Checkpoints: checkpoints, Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.endpoints,
-			Slots: tenant.NewSlots(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
-			Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics, Registerer: c.set.Registry,
+			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate, Checkpoints: checkpoints,
+			Slots: slots.New(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
+			Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics,
+		},
+		sessions: session.Settings{
+			Service: c.Name(), Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.endpoints,
+			DataTypes: tenant.Tested(), Reads: tenant.Reads, ProbeInterval: c.cfg.Tenant.ProbeInterval,
+			Clock: c.set.Clock, Logger: c.set.Logger, Registerer: c.set.Registry,
 		},
 	}, nil
 }
@@ -161,6 +159,10 @@ func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Pub
 func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
 	commands, err := bus.NewConsumer(conn, bus.DefaultConsumerConfig(), bus.ConsumerSettings{Stream: statev1.CommandStream, Durable: c.Name()})
 	if err != nil {
+		return err
+	}
+	exists := func(ctx context.Context, integration string) error {
+		_, err := p.sessions.Integrations.Get(ctx, integration)
 		return err
 	}
 	asked := ctx
@@ -176,42 +178,37 @@ func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
 	}
 	run("keeping to limits", p.budget.Run)
 	run("watching streams", p.gate.Run)
-	run("taking commands", func(ctx context.Context) error { return commands.Run(ctx, commandHandler(p.tenants)) })
+	run("taking commands", func(ctx context.Context) error {
+		return commands.Run(ctx, p.sessions.Runs.Handler(VerbCollect, exists))
+	})
 	run("answering", func(ctx context.Context) error {
-		return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{p.sealer, p.tenants}.test)
+		return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{p.sealer, p.sessions}.test)
 	})
-	shift := newShift(conn, c.cfg, c.instance(), p.tenants, p.ttl)
-	run("sharing tenants", func(ctx context.Context) error { return shift.sharing(ctx, p.leases) })
-	var known sync.Once
-	run("watching integrations", func(ctx context.Context) error {
-		return p.tenants.Integrations.Watch(ctx, func(change integrations.Change) {
-			if change == (integrations.Change{}) {
-				known.Do(func() { close(c.ready) })
-				return
-			}
-			shift.apply(ctx, change)
-		})
-	})
+	run("sharing tenants", c.shift(conn, p).Run)
 	<-ctx.Done()
 	tasks.Wait()
-	shift.wait()
 	if asked.Err() != nil {
 		return nil
 	}
 	return context.Cause(ctx)
 }
 
-// instance names this process among its replicas.
-func (c *Collector) instance() string {
-	if c.cfg.Instance != "" {
-		return c.cfg.Instance
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "collector"
-	}
-	return host + "-" + strconv.Itoa(os.Getpid())
+// shift is the tenants of this replica.
+func (c *Collector) shift(conn *bus.Conn, p parts) *shift.Shift {
+	work := tenant.Work(c.cfg.Tenant, p.tenants)
+	return shift.New(shift.Settings{
+		Conn: conn, Instance: c.instance(), Integrations: p.sessions.Integrations, Logger: c.set.Logger,
+		Concerns:  func(r integrations.Record) bool { return r.Integration.GetEntra() != nil },
+		NewWorker: func(r integrations.Record) shift.Worker { return session.NewWorker(r, p.sessions, work) },
+		Forget: func(ctx context.Context, id string) error {
+			return errors.Join(p.sessions.Runs.Forget(ctx, id), tenant.Forget(ctx, p.tenants.Checkpoints, id))
+		},
+		Known: func() { close(c.ready) },
+	})
 }
+
+// instance names this process among its replicas.
+func (c *Collector) instance() string { return shift.Instance(c.cfg.Instance, c.Name()) }
 
 // Program is the command line program.
 func Program() app.Service[Config] {

@@ -1,14 +1,11 @@
 package collector
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/pkg/session"
 	"github.com/entraflow/entraflow/services/collector/internal/tenant"
 )
 
@@ -23,7 +20,7 @@ type Config struct {
 	// Instance tells this collector from its replicas. Empty: host and process.
 	Instance string `yaml:"instance"`
 	// Clouds are clouds beside Microsoft's, by the name that integrations give: simulators and proxies.
-	Clouds map[string]CloudConfig `yaml:"clouds"`
+	Clouds session.Clouds `yaml:"clouds"`
 	// BudgetScale multiplies Microsoft's documented limits; 1 keeps to them, 0 knows none and is for simulators.
 	BudgetScale float64 `yaml:"budget_scale"`
 	// Pages bounds the pages that are held in memory at once, over all tenants; each is one or a few megabytes.
@@ -35,15 +32,7 @@ type Config struct {
 }
 
 // CloudConfig is a cloud with other addresses.
-type CloudConfig struct {
-	// Base is the cloud of Microsoft's that it resembles. Empty: global.
-	Base string `yaml:"base"`
-	// AuthorityURL and GraphURL replace those of Base. Graph may be http on loopback.
-	AuthorityURL string `yaml:"authority_url"`
-	GraphURL     string `yaml:"graph_url"`
-	// CAFile is a PEM bundle to trust beside the system's.
-	CAFile string `yaml:"ca_file"`
-}
+type CloudConfig = session.CloudConfig
 
 const (
 	defaultPages  = 12
@@ -69,36 +58,12 @@ func (c Config) Validate() error {
 	p.Check(c.BudgetScale >= 0, "budget_scale", "must not be negative")
 	p.Check(c.Pages > 0, "pages", "must be positive")
 	p.Check(c.RecentRecords > 0, "recent_records", "must be positive")
-	for _, name := range slices.Sorted(maps.Keys(c.Clouds)) {
-		_, taken := entra.CloudByName(name)
-		p.Check(!taken, "clouds."+name, "is a cloud of Microsoft's")
-		own := c.Clouds[name]
-		if _, known := entra.CloudByName(own.Base); !known {
-			p.Add("clouds."+name+".base", "must be a cloud of Microsoft's")
-			continue
-		}
-		_, err := entra.NewEndpoints(own.Base, entra.Overrides{AuthorityURL: own.AuthorityURL})
-		p.Check(err == nil, "clouds."+name+".authority_url", "must be https://host[:port]")
-		_, err = entra.NewEndpoints(own.Base, entra.Overrides{GraphURL: own.GraphURL})
-		p.Check(err == nil, "clouds."+name+".graph_url", "must be https://host[:port], or http on loopback")
-	}
+	c.Clouds.Check(&p)
 	c.Tenant.Check(&p)
 	return p.Err()
 }
 
-// endpoints returns where a cloud is. CA files are read each time: they may be made later than the collector. It fails with
-// tenant.ErrCloud if one cannot be read.
+// endpoints returns where a cloud is.
 func (c *Collector) endpoints(cloud string) (entra.Endpoints, error) {
-	own, ok := c.cfg.Clouds[cloud]
-	if !ok && c.set.Cloud != nil {
-		own, ok = c.set.Cloud(cloud)
-	}
-	if !ok {
-		return entra.NewEndpoints(cloud, entra.Overrides{})
-	}
-	e, err := entra.NewEndpoints(own.Base, entra.Overrides{AuthorityURL: own.AuthorityURL, GraphURL: own.GraphURL, CAFile: own.CAFile})
-	if err != nil {
-		return entra.Endpoints{}, fmt.Errorf("cloud %s: %w: %w", cloud, tenant.ErrCloud, err)
-	}
-	return e, nil
+	return c.cfg.Clouds.Endpoints(cloud, c.set.Cloud)
 }

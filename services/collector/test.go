@@ -8,8 +8,8 @@ import (
 	"github.com/entraflow/entraflow/pkg/entra/probe"
 	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/pkg/session"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
-	"github.com/entraflow/entraflow/services/collector/internal/tenant"
 )
 
 // Faults of a TestResponse: what a test lacks within Entraflow.
@@ -22,8 +22,8 @@ func newTestRequest() *statev1.TestRequest { return &statev1.TestRequest{} }
 
 // tester answers whether a connection works.
 type tester struct {
-	sealer  *seal.Sealer
-	tenants tenant.Settings
+	sealer   *seal.Sealer
+	sessions session.Settings
 }
 
 // test signs in anew and asks for everything once. A connection that does not work is an answer.
@@ -37,15 +37,16 @@ func (t tester) test(ctx context.Context, q *statev1.TestRequest) (*statev1.Test
 	case err != nil:
 		return nil, err
 	}
-	now := t.tenants.Clock.Now()
-	spec, endpoints, err := tenant.Access(q.GetIntegration(), credential, t.tenants.Endpoints)
+	report := func(found probe.Report) *statev1.TestResponse {
+		return &statev1.TestResponse{Report: session.Report(found, q.GetIntegration(), t.sessions.Reads, t.sessions.Clock.Now())}
+	}
+	spec, endpoints, err := t.sessions.Access(q.GetIntegration(), credential)
 	if err != nil {
 		fault := entra.Classify(err)
-		found := probe.Report{Headline: fault.Cause.Headline(), Error: fault}
-		return &statev1.TestResponse{Report: tenant.Report(found, q.GetIntegration(), now)}, nil
+		return report(probe.Report{Headline: fault.Cause.Headline(), Error: fault}), nil
 	}
-	found := probe.Run(ctx, probe.Settings{
-		Credential: spec, Endpoints: endpoints, Budget: t.tenants.Budget, Clock: t.tenants.Clock, UserAgent: "entraflow-test", DataTypes: tenant.Tested(),
-	})
-	return &statev1.TestResponse{Report: tenant.Report(found, q.GetIntegration(), t.tenants.Clock.Now())}, nil
+	return report(probe.Run(ctx, probe.Settings{
+		Credential: spec, Endpoints: endpoints, Budget: t.sessions.Budget, Clock: t.sessions.Clock, UserAgent: "entraflow-test",
+		DataTypes: t.sessions.DataTypes,
+	})), nil
 }

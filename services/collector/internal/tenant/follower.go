@@ -11,6 +11,8 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/entra/budget"
+	"github.com/entraflow/entraflow/pkg/runs"
+	"github.com/entraflow/entraflow/pkg/session"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/collector/internal/window"
 )
@@ -24,8 +26,6 @@ const (
 	// time.
 	stalledAfter   = 3
 	stalledAtLeast = 5 * time.Minute
-	minRetry       = 30 * time.Second
-	maxRetry       = 15 * time.Minute
 	// mendInterval is how often it is looked whether something is missing.
 	mendInterval = time.Minute
 )
@@ -61,7 +61,7 @@ type follower struct {
 	filling sync.Mutex // held while gaps are filled
 
 	mu          sync.Mutex
-	observers   []*progress
+	observers   []*runs.Progress
 	width       time.Duration
 	lastSuccess time.Time // zero: none yet
 	filled      bool      // everything back to the horizon was read once
@@ -85,14 +85,14 @@ func (f *follower) learn(width time.Duration) {
 }
 
 // attach makes a run show what is read from now on, until detach.
-func (f *follower) attach(p *progress) (detach func()) {
+func (f *follower) attach(p *runs.Progress) (detach func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.observers = append(f.observers, p)
 	return func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.observers = slices.DeleteFunc(slices.Clone(f.observers), func(other *progress) bool { return other == p })
+		f.observers = slices.DeleteFunc(slices.Clone(f.observers), func(other *runs.Progress) bool { return other == p })
 	}
 }
 
@@ -102,13 +102,12 @@ func (f *follower) observe(change func(*controlv1.DataTypeProgress)) {
 	observers := f.observers
 	f.mu.Unlock()
 	for _, p := range observers {
-		p.update(f.info.ID, change)
+		p.Update(string(f.info.ID), change)
 	}
 }
 
 // waited counts time spent waiting for Microsoft's limits.
-func (f *follower) waited(_ budget.Request, began int64) {
-	wait := time.Duration(f.set.Clock.Now().UnixNano() - began)
+func (f *follower) waited(wait time.Duration) {
 	if wait < time.Millisecond {
 		return
 	}
@@ -212,16 +211,16 @@ func (f *follower) note(err error, retry time.Duration, about part) time.Duratio
 	f.mu.Lock()
 	f.problems[about] = nil
 	if err != nil {
-		f.problems[about] = problemOf(err)
+		f.problems[about] = session.ProblemOf(service, err)
 	}
 	f.mu.Unlock()
 	if err == nil {
 		f.succeeded()
 		return 0
 	}
-	f.set.Metrics.failures.WithLabelValues(string(f.info.ID), causeOf(err)).Inc()
+	f.set.Metrics.failures.WithLabelValues(string(f.info.ID), session.CauseOf(err)).Inc()
 	f.failed(err)
-	return longer(retry)
+	return session.NextRetry(retry)
 }
 
 // now is the clock's time in steps of Graph.
@@ -256,4 +255,13 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 		s.LastSuccessTime = timestamppb.New(f.lastSuccess)
 	}
 	return s
+}
+
+// v1Problem says what is read in place of what was refused.
+func v1Problem() *controlv1.Problem {
+	return &controlv1.Problem{
+		Cause: "v1_fallback", Detail: "Graph refuses beta, so sign-ins are read from v1.0. They lack what many checks need: " +
+			"authentication details, session and user agent.",
+		Remedy: "Look at the report of the connection test for why beta is refused.",
+	}
 }

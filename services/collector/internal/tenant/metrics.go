@@ -14,7 +14,7 @@ type Metrics struct {
 
 // NewMetrics registers them.
 func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
-	m := telemetry.NewMetrics(registry, cursorService)
+	m := telemetry.NewMetrics(registry, service)
 	made := &Metrics{
 		rows:     m.Counter("records", "Records read, those of windows that were read again too.", "data_type"),
 		windows:  m.Counter("windows", "Windows read to their end.", "data_type"),

@@ -3,23 +3,19 @@ package tenant
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/entra/budget"
 	"github.com/entraflow/entraflow/pkg/lease"
+	"github.com/entraflow/entraflow/pkg/session"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/collector/internal/window"
 )
 
-const (
-	// minBackOff and maxBackOff bound the wait before a window is tried again; the client has tried already.
-	minBackOff, maxBackOff = time.Second, 2 * time.Minute
-	// maxAttempts bounds the tries of one window; then the data type is said to fail, and tried again later.
-	maxAttempts = 8
-)
+// maxAttempts bounds the tries of one window; then the data type is said to fail, and tried again later.
+const maxAttempts = 8
 
 // pass is one walk over a piece of time, newest window first.
 type pass struct {
@@ -118,11 +114,11 @@ func (w *walk) readWhole(ctx context.Context, piece window.Interval) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, lease.ErrFenced), errors.Is(err, lease.ErrLost), attempt >= maxAttempts, !passes(err) && !wantsLess(err):
+		case errors.Is(err, lease.ErrFenced), errors.Is(err, lease.ErrLost), attempt >= maxAttempts, !session.Passes(err) && !wantsLess(err):
 			return err
 		}
 		f.observe(func(t *controlv1.DataTypeProgress) { t.Retries++ })
-		f.set.Metrics.retries.WithLabelValues(string(f.info.ID), causeOf(err)).Inc()
+		f.set.Metrics.retries.WithLabelValues(string(f.info.ID), session.CauseOf(err)).Inc()
 		if newer, older, ok := piece.Halves(); ok && wantsLess(err) && piece.Width() >= 2*window.MinWidth {
 			f.observe(func(t *controlv1.DataTypeProgress) { t.WindowsTotal++ })
 			if err := w.readWhole(ctx, newer); err != nil {
@@ -131,29 +127,12 @@ func (w *walk) readWhole(ctx context.Context, piece window.Interval) error {
 			piece, attempt = older, 0
 			continue
 		}
-		if !passes(err) {
+		if !session.Passes(err) {
 			return err
 		}
-		if err := f.set.Clock.Sleep(ctx, backOff(attempt)); err != nil {
+		if err := f.set.Clock.Sleep(ctx, session.BackOff(attempt)); err != nil {
 			return context.Cause(ctx)
 		}
-	}
-}
-
-// passes reports whether the same window may succeed later.
-func passes(err error) bool {
-	if errors.Is(err, errBus) {
-		return true
-	}
-	fault, ok := errors.AsType[*entra.Error](err)
-	if !ok {
-		return true // of a cursor that could not be saved, say
-	}
-	switch fault.Cause { //nolint:exhaustive // the others say themselves whether they pass
-	case entra.CauseSkipTokenInvalid, entra.CauseLinkLoop, entra.CauseResponseInvalid, entra.CauseGatewayHTML, entra.CauseTokenRejected:
-		return true
-	default:
-		return fault.Temporary()
 	}
 }
 
@@ -161,20 +140,4 @@ func passes(err error) bool {
 func wantsLess(err error) bool {
 	fault, ok := errors.AsType[*entra.Error](err)
 	return ok && (fault.Timeout() || fault.Cause == entra.CauseResponseTooLarge)
-}
-
-func causeOf(err error) string {
-	if errors.Is(err, errBus) {
-		return "bus"
-	}
-	if fault, ok := errors.AsType[*entra.Error](err); ok {
-		return string(fault.Cause)
-	}
-	return "other"
-}
-
-// backOff is a random time up to a bound that doubles.
-func backOff(attempt int) time.Duration {
-	bound := min(minBackOff<<min(attempt, 10), maxBackOff)
-	return minBackOff/2 + rand.N(bound) //nolint:gosec // jitter
 }

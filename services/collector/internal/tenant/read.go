@@ -10,12 +10,10 @@ import (
 	"github.com/entraflow/entraflow/pkg/decode"
 	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/entra/budget"
+	"github.com/entraflow/entraflow/pkg/session"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/collector/internal/window"
 )
-
-// errBus marks a failure on our side of the flow: the window is as good as before.
-var errBus = errors.New("publishing failed")
 
 // originGraph is the origin of dead letters.
 const originGraph = "graph"
@@ -32,9 +30,9 @@ type result struct {
 // error some of it may be stored; reading it again does no harm.
 func (f *follower) read(ctx context.Context, w window.Interval, class budget.Class) (result, error) {
 	r := result{asked: f.set.Clock.Now()}
-	h := &hold{slots: f.set.Slots}
-	defer h.release()
-	ctx = h.within(ctx)
+	h := f.set.Slots.Hold()
+	defer h.Release()
+	ctx = h.Within(ctx)
 	batch := f.set.Publisher.NewBatch()
 	var fresh []sighting
 	for page, err := range f.client.Pages(ctx, f.request(w, class)) {
@@ -53,7 +51,7 @@ func (f *follower) read(ctx context.Context, w window.Interval, class budget.Cla
 			fresh = append(fresh, seen...)
 		}
 	}
-	h.release()
+	h.Release()
 	if err := batch.Wait(ctx); err != nil {
 		return r, busError(ctx, err)
 	}
@@ -133,5 +131,5 @@ func busError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %w", errBus, err)
+	return fmt.Errorf("%w: %w", session.ErrBus, err)
 }
