@@ -14,15 +14,18 @@ import (
 
 // Handler handles the commands of a verb to the store's service. It writes what is wanted as a run and does nothing else:
 // the replica that has the integration's lease sees it there (Keeper.Asked). The same command twice asks once. A command
-// for an integration of which exists returns an error fails; one for another service or with another verb is permanently
-// refused.
+// for an integration of which exists returns an error fails; one with another verb is permanently refused, and one to
+// another service is left to that.
 func (s *Store) Handler(verb string, exists func(ctx context.Context, integration string) error) func(context.Context, *bus.Delivery) error {
 	return func(ctx context.Context, d *bus.Delivery) error {
 		command := &statev1.Command{}
 		if err := d.Decode(command); err != nil {
 			return err
 		}
-		if command.GetTarget() != s.service || command.GetVerb() != verb {
+		if command.GetTarget() != s.service {
+			return nil // every service has a durable of its own on the stream
+		}
+		if command.GetVerb() != verb {
 			return bus.Permanent("command_unknown", fmt.Errorf("command %s for %s is unknown", command.GetVerb(), command.GetTarget()))
 		}
 		if err := exists(ctx, command.GetIntegration()); err != nil {

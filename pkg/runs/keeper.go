@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -35,17 +36,20 @@ type Keeper struct {
 // Unfinished returns the newest run of a trigger that is not over, and its revision; nil if there is none. If only
 // holders of the lease make runs of that trigger there is at most one: what a holder before left.
 func (k *Keeper) Unfinished(ctx context.Context, trigger controlv1.RunTrigger) (*controlv1.Run, uint64, error) {
-	all, err := k.Store.List(ctx, k.Integration)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, run := range all {
-		if run.GetTrigger() == trigger && !Ended(run.GetState()) {
-			_, id, _ := Parse(run.GetName())
-			return k.Store.Get(ctx, k.Integration, id)
+	var newest *controlv1.Run
+	var revision uint64
+	err := k.Store.each(ctx, k.Integration, func(run *controlv1.Run, at uint64) {
+		if run.GetTrigger() != trigger || Ended(run.GetState()) {
+			return
 		}
+		if newest == nil || newer(run, newest) < 0 {
+			newest, revision = run, at
+		}
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for unfinished runs: %w", err)
 	}
-	return nil, 0, nil
+	return newest, revision, nil
 }
 
 // Create makes a run that begins now, and returns it with its revision. Its id is the service, what, and the time: no
@@ -114,26 +118,30 @@ func (k *Keeper) Execute(ctx context.Context, j Job) {
 		tasks.Wait()
 		return
 	}
-	revision, ended := k.show(ctx, p, j.Revision)
-	tasks.Wait()
-	if !ended {
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		tasks.Wait()
+	}()
+	revision, over := k.show(ctx, p, j.Revision, finished)
+	<-finished
+	if !over {
 		k.leave(ctx, p, revision)
 	}
 }
 
-// leave writes how far a run came that is not over. Whoever takes it up goes on from there.
+// leave writes how far a run came when ctx ended. Whoever takes it up goes on from there.
 func (k *Keeper) leave(ctx context.Context, p *Progress, revision uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	p.touch()
-	if run, _, ended := p.Take(k.Clock.Now()); !ended {
-		_, _ = k.Store.Update(ctx, run, revision) // it is for people to see and no more
-	}
+	run, _, _ := p.Take(k.Clock.Now())
+	_, _ = k.Store.Update(ctx, run, revision) // it is for people to see and no more
 }
 
-// show writes the run as it grows, until it has ended or ctx is done. It returns the last revision, and whether the
-// run needs no more writing.
-func (k *Keeper) show(ctx context.Context, p *Progress, revision uint64) (_ uint64, over bool) {
+// show writes the run as it grows, and at once when its work has finished, until it has ended or ctx is done. It returns
+// the last revision, and whether the run needs no more writing.
+func (k *Keeper) show(ctx context.Context, p *Progress, revision uint64, finished <-chan struct{}) (_ uint64, over bool) {
 	for {
 		run, changed, ended := p.Take(k.Clock.Now())
 		if changed {
@@ -161,6 +169,9 @@ func (k *Keeper) show(ctx context.Context, p *Progress, revision uint64) (_ uint
 		timer := time.NewTimer(flushInterval) // people watch in real time
 		select {
 		case <-timer.C:
+		case <-finished:
+			finished = nil
+			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
 			return revision, false

@@ -56,18 +56,28 @@ func (r *Reader) Get(ctx context.Context, integration, id string) (run *controlv
 // List returns the runs of an integration, newest first.
 func (r *Reader) List(ctx context.Context, integration string) ([]*controlv1.Run, error) {
 	var all []*controlv1.Run
-	err := r.read(ctx, r.keys(kindRun, integration, "*"), func(entry jetstream.KeyValueEntry) error {
-		run, err := decode(entry)
-		all = append(all, run)
-		return err
-	})
+	err := r.each(ctx, integration, func(run *controlv1.Run, _ uint64) { all = append(all, run) })
 	if err != nil {
 		return nil, fmt.Errorf("listing runs: %w", err)
 	}
-	slices.SortFunc(all, func(a, b *controlv1.Run) int {
-		return cmp.Or(b.GetCreateTime().AsTime().Compare(a.GetCreateTime().AsTime()), strings.Compare(b.GetName(), a.GetName()))
-	})
+	slices.SortFunc(all, newer)
 	return all, nil
+}
+
+// each calls handle with each run of an integration as it is now, and its revision.
+func (r *Reader) each(ctx context.Context, integration string, handle func(*controlv1.Run, uint64)) error {
+	return r.read(ctx, r.keys(kindRun, integration, "*"), func(entry jetstream.KeyValueEntry) error {
+		run, err := decode(entry)
+		if err == nil {
+			handle(run, entry.Revision())
+		}
+		return err
+	})
+}
+
+// newer orders runs, the newest first.
+func newer(a, b *controlv1.Run) int {
+	return cmp.Or(b.GetCreateTime().AsTime().Compare(a.GetCreateTime().AsTime()), strings.Compare(b.GetName(), a.GetName()))
 }
 
 // Watch calls handle with each run of an integration whenever it is written, those there are first, until ctx is done or

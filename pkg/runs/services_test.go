@@ -16,6 +16,9 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
+// patience is how long a test waits for what must happen, poll how often it looks.
+const patience, poll = 20 * time.Second, 20 * time.Millisecond
+
 const (
 	pending   = controlv1.RunState_RUN_STATE_PENDING
 	running   = controlv1.RunState_RUN_STATE_RUNNING
@@ -34,7 +37,7 @@ func names(all []*controlv1.Run) (ids []string) {
 // bounded is a context that ends before the test would hang.
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
