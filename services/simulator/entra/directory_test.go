@@ -308,7 +308,11 @@ func TestDeltaPages(t *testing.T) {
 }
 
 func TestDeltaTokensExpire(t *testing.T) {
-	w := newWorld(t, func(c *entra.Config) { c.Delta.TokenLife = time.Second; c.Delta.Expired = "gone"; c.Delta.Foreign = "ignore" })
+	w := newWorld(t, func(c *entra.Config) {
+		c.Delta.TokenLife = time.Second
+		c.Delta.Expired = "gone"
+		c.Delta.Foreign = "ignore"
+	})
 	f := w.follow("/v1.0/users/delta?$select=displayName,signInActivity")
 	f.round()
 	require.NotContains(t, f.objects[w.ids("/v1.0/users?$top=1")[0]], "signInActivity")
@@ -386,14 +390,20 @@ func TestLinks(t *testing.T) {
 }
 
 func TestForbiddenPath(t *testing.T) {
-	w := newWorld(t, func(c *entra.Config) { c.Faults = []entra.Fault{{Kind: "forbidden", Path: "/groups"}}; c.Latency = time.Millisecond })
+	w := newWorld(t, func(c *entra.Config) {
+		c.Faults = []entra.Fault{{Kind: "forbidden", Path: "/groups"}}
+		c.Latency = time.Millisecond
+	})
 	require.Equal(t, "Authorization_RequestDenied", w.get("/v1.0/groups/delta", 403).Error.Code)
 	w.get("/v1.0/users", 200)
 	require.Positive(t, w.server.Faults()[1].Hits)
 }
 
 func TestDirectoryAdmin(t *testing.T) {
-	w := newWorld(t, func(c *entra.Config) { c.Tenants[0].Changes.Rate = 5; c.Tenants[0].End = time.Now().Add(-10 * time.Second) })
+	w := newWorld(t, func(c *entra.Config) {
+		c.Tenants[0].Changes.Rate = 5
+		c.Tenants[0].End = time.Now().Add(-10 * time.Second)
+	})
 	var counts struct {
 		Sequence uint64
 		Counts   map[string]uint64

@@ -41,12 +41,24 @@ func kindOf(c Collection) (k kind, ok bool) {
 		return kind{(*Tenant).applications, (*writer).application, (*Tenant).findApplication}, true
 	case ServicePrincipals:
 		return kind{(*Tenant).principals, (*writer).servicePrincipal, (*Tenant).findPrincipal}, true
-	default:
-		return kind{}, false
+	case DirectoryRoles:
+		return kind{(*Tenant).countRoles, (*writer).role, (*Tenant).findRole}, true
+	case RoleDefinitions:
+		return kind{(*Tenant).countDefinitions, (*writer).roleDefinition, (*Tenant).findDefinition}, true
+	case RoleAssignments:
+		return kind{(*Tenant).countAssignments, (*writer).roleAssignment, (*Tenant).findAssignment}, true
+	case RoleAssignmentInstances:
+		return kind{(*Tenant).countAssignments, (*writer).roleInstance, (*Tenant).findInstance}, true
+	case RoleEligibilities:
+		return kind{(*Tenant).countEligibilities, (*writer).roleEligibility, (*Tenant).findEligibility}, true
+	case OAuth2PermissionGrants:
+		return kind{(*Tenant).countGrants, (*writer).grant, (*Tenant).findGrant}, true
 	}
+	return postureKind(c)
 }
 
-// Count returns how many indexes the collection has: 0 if it does not exist. Devices have indexes without an object.
+// Count returns how many indexes the collection has: 0 if it does not exist. Devices, managed devices and grants have indexes
+// without an object.
 func (t *Tenant) Count(c Collection) int {
 	k, ok := kindOf(c)
 	if !ok {
@@ -87,7 +99,7 @@ func (t *Tenant) applications() int { return t.population.apps() }
 func (t *Tenant) countSkus() int { return len(t.skus()) }
 
 func (t *Tenant) principals() int {
-	return t.population.apps() + t.population.managed() + len(galleryApps) + len(firstParties)
+	return t.population.apps() + t.population.managed() + len(galleryApps) + len(firstParties) + len(resources)
 }
 
 func (t *Tenant) findApplication(id string) int { return t.findApp(id, classAppObject) }
@@ -137,6 +149,11 @@ func (t *Tenant) principal(i int) (ref appRef, kind string) {
 		return appRef{name: galleryApps[i], id: t.ids.seal(classApp, 1, uint64(i)), object: t.galleryPrincipal(i)}, "Application"
 	}
 	i -= len(galleryApps)
+	if n := i - len(firstParties); n >= 0 {
+		ref = resources[n]
+		ref.object = t.ids.seal(classPrincipal, 2, uint64(n))
+		return ref, "Application"
+	}
 	p := &firstParties[i]
 	return appRef{name: p.name, known: p.id, object: t.ids.seal(classPrincipal, 1, uint64(i))}, "Application"
 }
@@ -235,6 +252,9 @@ func (w *writer) organization(int) {
 // Collections returns all collections. The slice is the caller's.
 func Collections() []Collection {
 	return []Collection{
-		Users, Groups, Devices, Organizations, SubscribedSkus, Applications, ServicePrincipals,
+		Users, Groups, Devices, Organizations, SubscribedSkus, Applications, ServicePrincipals, DirectoryRoles, RoleDefinitions,
+		RoleAssignments, RoleAssignmentInstances, RoleEligibilities, OAuth2PermissionGrants, Domains, AccessPolicies, NamedLocations,
+		SecurityDefaults, AuthorizationPolicies, MethodsPolicies, Strengths, CrossTenantDefaults, CrossTenantPartners,
+		ManagedDevices, DeviceConfigurations, CompliancePolicies, MobileApps, DetectedApps,
 	}
 }

@@ -56,7 +56,9 @@ func (w *writer) application(i int) {
 	w.raw(`,"signInAudience":"AzureADMyOrg"`)
 	w.text(`,"publisherDomain":"`, w.t.population.domain)
 	w.time(`,"createdDateTime":"`, w.t.end-400*perDay)
-	w.raw(`,"identifierUris":[],"requiredResourceAccess":[],"passwordCredentials":[`)
+	w.raw(`,"identifierUris":[],"requiredResourceAccess":[],"tags":[],"notes":null,"description":null,"disabledByMicrosoftStatus":null` +
+		`,"isFallbackPublicClient":null,"web":{"redirectUris":[],"implicitGrantSettings":{"enableAccessTokenIssuance":false,"enableIdTokenIssuance":false}}` +
+		`,"spa":{"redirectUris":[]},"publicClient":{"redirectUris":[]},"servicePrincipalLockConfiguration":null,"deletedDateTime":null,"passwordCredentials":[`)
 	w.credentials(i, false)
 	w.raw(`],"keyCredentials":[`)
 	w.credentials(i, true)
@@ -102,7 +104,24 @@ func (w *writer) servicePrincipal(i int) {
 	}
 	w.text(`,"appOwnerOrganizationId":"`, owner)
 	w.text(`,"servicePrincipalNames":["`, string(ref.appendID(nil)))
-	w.raw(`],"tags":["WindowsAzureActiveDirectoryIntegratedApp"],"passwordCredentials":[],"keyCredentials":[]}`)
+	w.raw(`],"tags":["WindowsAzureActiveDirectoryIntegratedApp"],"passwordCredentials":[],"keyCredentials":[`)
+	if sso := w.t.isGallery(i); sso {
+		w.guid(`{"keyId":"`, w.t.keyID(i, 9))
+		w.time(`,"displayName":"CN=SSO","customKeyIdentifier":null,"type":"AsymmetricX509Cert","usage":"Sign","key":null,"startDateTime":"`, w.t.end-100*perDay)
+		w.time(`,"endDateTime":"`, w.t.end+900*perDay)
+		w.raw(`}],"preferredSingleSignOnMode":"saml"`)
+	} else {
+		w.raw(`],"preferredSingleSignOnMode":null`)
+	}
+	w.appRoles(i)
+	w.time(`,"createdDateTime":"`, w.t.end-400*perDay)
+	w.raw(`,"oauth2PermissionScopes":[],"alternativeNames":[],"homepage":null,"loginUrl":null,"replyUrls":[],"notes":null,"description":null` +
+		`,"disabledByMicrosoftStatus":null,"signInAudience":"AzureADMyOrg","deletedDateTime":null}`)
+}
+
+func (t *Tenant) isGallery(i int) bool {
+	i -= t.population.apps() + t.population.managed()
+	return i >= 0 && i < len(galleryApps)
 }
 
 // weaveCredentials labels the credentials.

@@ -225,13 +225,17 @@ func (t *Tenant) ObjectID(c Collection, i int) string {
 	return firstText(w.b)
 }
 
-// firstText is the first member's value of an object whose first member is its id.
+// firstText is the value of an object's first member, or of the second if the first is its type.
 func firstText(object []byte) string {
-	parts := strings.SplitN(string(object), `"`, 5)
-	if len(parts) < 5 {
-		return ""
+	parts := strings.SplitN(string(object), `"`, 9)
+	const key, value, next = 1, 3, 4
+	switch {
+	case len(parts) > value+next && parts[key] == "@odata.type":
+		return parts[value+next]
+	case len(parts) > value:
+		return parts[value]
 	}
-	return parts[3]
+	return ""
 }
 
 // Essential reports whether other objects, labelled cases or the integration count on object i: that it is there, and

@@ -29,6 +29,7 @@ type Base interface {
 	EachRelated(c tenant.Collection, i int, relation tenant.Relation, from int, yield func(tenant.Ref) bool)
 	Holds(c tenant.Collection, i int, relation tenant.Relation, to tenant.Ref) bool
 	EachReferrer(to tenant.Ref, yield func(tenant.Ref, tenant.Relation))
+	Details(d tenant.Detail, of tenant.Ref, at time.Time) [][]byte
 	Essential(c tenant.Collection, i int) bool
 }
 

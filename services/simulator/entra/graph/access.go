@@ -113,6 +113,14 @@ func (c *call) permit() *apiError {
 	if c.resource.licence == tenant.P1 && licence == tenant.Free || c.resource.licence == tenant.P2 && licence != tenant.P2 {
 		return notPremium()
 	}
+	if c.resource.governance && licence != tenant.P2 {
+		// The code and text are own knowledge; graph.md says P2 and no more.
+		return fail(http.StatusBadRequest, "AadPremiumLicenseRequired",
+			"The tenant needs to have Microsoft Entra ID P2 or Microsoft Entra ID Governance license.")
+	}
+	if c.resource.intune && !c.tenant.Source.Config().Intune {
+		return badRequest("Request not applicable to target tenant.")
+	}
 	if c.tenant.LicenceTrap && c.resource.path == pathSignIns && !c.holds("Directory.Read.All", "Directory.ReadWrite.All") {
 		return notPremium()
 	}

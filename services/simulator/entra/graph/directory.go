@@ -11,6 +11,9 @@ import (
 // directory answers with a page of a collection of the directory, or one object.
 func (g *Graph) directory(c *call) (*answer, *apiError) {
 	s := c.directoryShape()
+	if c.resource.row != nil {
+		c.findAdmins()
+	}
 	if c.object != "" || c.resource.singleton {
 		return c.single(s)
 	}
@@ -49,7 +52,10 @@ func (c *call) search(from, limit int) (found []hit, next int, done bool) {
 		return nil, from, false
 	}
 	next, done = c.tenant.Directory.Each(c.resource.collection, from, maxScan, c.now, func(ref tenant.Ref, object []byte) bool {
-		if !odata.Match(c.opts.filter, object) {
+		if c.resource.row != nil {
+			object = c.resource.row(c, ref, object)
+		}
+		if object == nil || !odata.Match(c.opts.filter, object) {
 			return true
 		}
 		if len(found) == limit {
@@ -85,6 +91,9 @@ func (c *call) directoryShape() *shape {
 	if s.keep == nil && c.resource.collection == tenant.Users {
 		s.drop = []string{"signInActivity"}
 	}
+	if !c.beta {
+		s.drop = append(s.drop, c.resource.betaOnly...)
+	}
 	if c.selectsActivity() {
 		s.keep = append([]string{"id"}, s.keep...)
 	}
@@ -104,6 +113,9 @@ func (c *call) single(s *shape) (*answer, *apiError) {
 		ref, ok = d.Find(c.resource.collection, c.object)
 	}
 	object := d.Object(ref, c.now)
+	if object != nil && c.resource.row != nil {
+		object = c.resource.row(c, ref, object)
+	}
 	if !ok || object == nil {
 		return nil, notFound(c.object)
 	}

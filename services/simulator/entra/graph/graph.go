@@ -71,15 +71,19 @@ type call struct {
 	// delta says that the collection's changes are asked for.
 	delta         bool
 	ignoreForeign bool
-	claims        login.Claims
-	tenant        *state.Tenant
-	opts          options
+	// admins hold a role, for reports.
+	admins map[tenant.Ref]bool
+	claims login.Claims
+	tenant *state.Tenant
+	opts   options
 }
 
 // answer is a response; body is written as it is, but for gzip.
 type answer struct {
 	status int
 	body   *page
+	// contentType is that of a body that is no JSON.
+	contentType string
 }
 
 func (g *Graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -140,8 +144,12 @@ func (g *Graph) serve(c *call, h http.Header) (*answer, *apiError) {
 	}
 	c.tenant.Directory.Advance(c.now)
 	switch {
+	case c.resource.serve != nil:
+		return c.resource.serve(g, c)
 	case c.delta:
 		return g.deltaPage(c)
+	case c.resource.detail != "":
+		return g.detailPage(c)
 	case c.resource.relation != "":
 		return g.linkPage(c)
 	}
@@ -213,6 +221,12 @@ func (c *call) charges() (bucket string, charges []throttle.Charge) {
 		return throttle.BucketReports, throttle.Reports()
 	case throttle.BucketProtection:
 		return throttle.BucketProtection, throttle.Protection()
+	case throttle.BucketIntune:
+		return throttle.BucketIntune, throttle.Intune()
+	case throttle.BucketUsage:
+		return throttle.BucketUsage, throttle.Usage(c.resource.path)
+	case throttle.BucketOther:
+		return throttle.BucketOther, throttle.Other()
 	}
 	return throttle.BucketDirectory, throttle.Directory(c.tenant.Source.Count(tenant.Users), c.units())
 }

@@ -104,6 +104,9 @@ func (p *page) closeWith(name, link string) {
 func (g *Graph) send(w http.ResponseWriter, c *call, a *answer) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
+	if a.contentType != "" {
+		h.Set("Content-Type", a.contentType)
+	}
 	h.Set("OData-Version", "4.0")
 	h.Set("Vary", "Accept-Encoding")
 	if prefer := c.r.Header.Get("Prefer"); strings.Contains(prefer, "include-unknown-enum-members") {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"slices"
 	"time"
 
 	"github.com/entraflow/entraflow/services/simulator/entra/odata"
@@ -31,8 +32,19 @@ type resource struct {
 	transitive, reverse bool
 	// beta says that v1.0 does not have it; singleton that it is one object and no list.
 	beta, singleton bool
+	// detail is what the resource has of an object of parent; one says that it is no list.
+	detail tenant.Detail
+	one    bool
+	// row makes the resource's object of one of the collection, nil if there is none.
+	row func(c *call, ref tenant.Ref, object []byte) []byte
+	// serve answers in place of what is done for other resources.
+	serve func(*Graph, *call) (*answer, *apiError)
+	// governance and intune say which product the tenant needs beside the licence.
+	governance, intune bool
 	// deltaPermissions are those of which one is needed for the changes; none: there is no delta.
 	deltaPermissions []string
+	// betaOnly are properties that v1.0 does not have.
+	betaOnly []string
 	// expands are what $expand may name, deltaLinks the relations in a delta without $select.
 	expands, deltaLinks []tenant.Relation
 	// logs are those of the tenant, the one returned without a filter first.
@@ -61,7 +73,9 @@ type resource struct {
 }
 
 // resources are the collections. Sources: graph.md §2.1, §2.2, §3.2, §4.1.
-var resources = []resource{
+var resources = slices.Concat(logResources, objectResources, postureResources) //nolint:gochecknoglobals // a table
+
+var logResources = []resource{
 	{
 		path: pathSignIns, typeName: "signIn", cursor: "createdDateTime", bucket: throttle.BucketReports, report: true,
 		logs:        []string{tenant.Interactive, tenant.NonInteractive, tenant.ServicePrincipal, tenant.ManagedIdentity},
@@ -90,89 +104,6 @@ var resources = []resource{
 		logs: []string{tenant.RiskyUser}, permissions: []string{"IdentityRiskyUser.Read.All", "IdentityRiskyUser.ReadWrite.All"},
 		licence: tenant.P2, defaultTop: 20, maxTop: 500, filters: riskyUserFilters,
 	},
-	{
-		path: "organization", typeName: "organization", collection: tenant.Organizations, bucket: throttle.BucketDirectory, units: 1,
-		permissions: []string{"Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "User.Read.All", "User.ReadWrite.All"},
-		defaultTop:  100, maxTop: 999, strictTop: true,
-	},
-	{
-		path: "subscribedSkus", typeName: "subscribedSku", collection: tenant.SubscribedSkus, bucket: throttle.BucketDirectory, units: 3,
-		permissions: []string{"LicenseAssignment.Read.All", "Organization.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"},
-		defaultTop:  100, maxTop: 999, strictTop: true,
-	},
-	{
-		path: "applications", typeName: "application", collection: tenant.Applications, bucket: throttle.BucketDirectory, units: 2,
-		permissions: readApplications, deltaPermissions: readApplications, expands: []tenant.Relation{tenant.Owners},
-		defaultTop: 100, maxTop: 999, strictTop: true, filters: applicationFilters,
-	},
-	{
-		path: "servicePrincipals", typeName: "servicePrincipal", collection: tenant.ServicePrincipals, bucket: throttle.BucketDirectory, units: 1,
-		permissions: readApplications, deltaPermissions: readApplications, expands: []tenant.Relation{tenant.Owners},
-		defaultTop: 100, maxTop: 999, strictTop: true, filters: applicationFilters,
-	},
-	{
-		path: "users", typeName: "user", collection: tenant.Users, bucket: throttle.BucketDirectory, units: 2,
-		permissions: readUsers, deltaPermissions: readUsers, expands: []tenant.Relation{tenant.Manager},
-		defaultTop: 100, maxTop: 999, strictTop: true, filters: userFilters, defaults: userDefaults,
-	},
-	{
-		path: "groups", typeName: "group", collection: tenant.Groups, bucket: throttle.BucketDirectory, units: 1,
-		permissions: readGroups, deltaPermissions: readGroups, expands: []tenant.Relation{tenant.Members, tenant.Owners},
-		deltaLinks: []tenant.Relation{tenant.Members},
-		defaultTop: 100, maxTop: 999, strictTop: true, filters: groupFilters,
-	},
-	links("groups/{id}/members", tenant.Groups, tenant.Members, 3, readMembers),
-	links("groups/{id}/members/{cast}", tenant.Groups, tenant.Members, 3, readMembers),
-	transitive(links("groups/{id}/transitiveMembers", tenant.Groups, tenant.Members, 5, readMembers)),
-	transitive(links("groups/{id}/transitiveMembers/{cast}", tenant.Groups, tenant.Members, 5, readMembers)),
-	links("groups/{id}/owners", tenant.Groups, tenant.Owners, 1, readMembers),
-	reverse(links("groups/{id}/memberOf", tenant.Groups, tenant.Members, 1, readMembers)),
-	reverse(links("users/{id}/memberOf", tenant.Users, tenant.Members, 2, readUsers)),
-	transitive(reverse(links("users/{id}/transitiveMemberOf", tenant.Users, tenant.Members, 2, readUsers))),
-	{
-		path: "devices", typeName: "device", collection: tenant.Devices, bucket: throttle.BucketDirectory, units: 1,
-		permissions: readDevices, expands: []tenant.Relation{tenant.RegisteredOwners},
-		// Directory.Read.All is not enough here (graph.md §3.1).
-		deltaPermissions: []string{"Device.Read.All", "Device.ReadWrite.All"},
-		defaultTop:       100, maxTop: 999, strictTop: true, filters: deviceFilters,
-	},
-	links("devices/{id}/registeredOwners", tenant.Devices, tenant.RegisteredOwners, 1, readDevices),
-	links("devices/{id}/registeredUsers", tenant.Devices, tenant.RegisteredOwners, 1, readDevices),
-	reverse(links("users/{id}/registeredDevices", tenant.Users, tenant.RegisteredOwners, 1, readUsers)),
-	reverse(links("users/{id}/ownedDevices", tenant.Users, tenant.RegisteredOwners, 1, readUsers)),
-	links("applications/{id}/owners", tenant.Applications, tenant.Owners, 1, readApplications),
-	links("servicePrincipals/{id}/owners", tenant.ServicePrincipals, tenant.Owners, 1, readApplications),
-}
-
-// The permissions of which one is needed, the least first (graph.md §4.1).
-var (
-	readUsers   = []string{"User.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"}
-	readDevices = []string{"Device.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Device.ReadWrite.All"}
-	readGroups  = []string{
-		"Group.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All",
-	}
-	readMembers = []string{
-		"GroupMember.ReadBasic.All", "GroupMember.Read.All", "Group.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Group.ReadWrite.All",
-	}
-	readApplications = []string{"Application.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "Application.ReadWrite.All"}
-)
-
-// links is the resource of a relation of one object.
-func links(path string, parent tenant.Collection, relation tenant.Relation, units int, permissions []string) resource {
-	return resource{
-		path: path, parent: parent, typeName: "directoryObject", relation: relation, bucket: throttle.BucketDirectory, units: units,
-		permissions: permissions, defaultTop: 100, maxTop: 999, strictTop: true,
-	}
-}
-
-func transitive(r resource) resource {
-	r.transitive = true
-	return r
-}
-
-func reverse(r resource) resource {
-	r.reverse = true
-	return r
 }
 
 // maxTopActivity is the page size of users with signInActivity.

@@ -9,6 +9,9 @@ const (
 	BucketActivity   = "sign_in_activity"
 	BucketProtection = "identity_protection"
 	BucketDirectory  = "directory"
+	BucketIntune     = "intune"
+	// BucketUsage has the usage reports, each with a limit of its own.
+	BucketUsage = "usage_reports"
 	// BucketOther has requests that no other limit than the global one covers.
 	BucketOther = "other"
 
@@ -26,6 +29,10 @@ const (
 	activityPerMinute   = 10
 	protectionPerSecond = 1
 	globalPerApp        = 130_000
+	intunePerApp        = 1_000
+	intunePerTenant     = 2_000
+	usagePerApp         = 14
+	usageWindow         = 10 * time.Minute
 	resourceUnitsPerApp = 150_000
 	loginRequests       = 100
 
@@ -80,6 +87,23 @@ func Directory(users, units int) []Charge {
 	return []Charge{
 		{Limit{Bucket: BucketDirectory, Amount: amount, Window: reportWindow, PerTenant: true, PerApp: true}, float64(units)},
 		{Limit{Bucket: BucketDirectory, Amount: resourceUnitsPerApp, Window: resourceUnitWindow, PerApp: true}, float64(units)},
+		global(),
+	}
+}
+
+// Intune is the charge of a read of Microsoft Intune.
+func Intune() []Charge {
+	return []Charge{
+		{Limit{Bucket: BucketIntune, Amount: intunePerApp, Window: resourceUnitWindow, PerTenant: true, PerApp: true}, 1},
+		{Limit{Bucket: BucketIntune, Amount: intunePerTenant, Window: resourceUnitWindow, PerTenant: true}, 1},
+		global(),
+	}
+}
+
+// Usage is the charge of one of the usage reports.
+func Usage(report string) []Charge {
+	return []Charge{
+		{Limit{Bucket: BucketUsage + " " + report, Amount: usagePerApp, Window: usageWindow, PerTenant: true, PerApp: true}, 1},
 		global(),
 	}
 }
