@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,7 +117,7 @@ func (s *Server) populate() error {
 	}
 	faults := s.cfg.Faults
 	if s.cfg.Latency > 0 {
-		faults = append(faults[:len(faults):len(faults)], Fault{Kind: fault.Latency, Delay: s.cfg.Latency})
+		faults = append(slices.Clip(faults), Fault{Kind: fault.Latency, Delay: s.cfg.Latency})
 	}
 	for _, f := range faults {
 		if _, err := s.faults.Inject(f); err != nil {

@@ -75,7 +75,8 @@ func (t *Tenant) Object(c Collection, i int, at time.Time) []byte {
 	if !ok || i < 0 || i >= k.count(t) {
 		return nil
 	}
-	w := writer{t: t, f: form{at: ticksOf(at)}}
+	const usual = 3 << 10 // a user's length: growing costs as much as writing
+	w := writer{t: t, f: form{at: ticksOf(at)}, b: make([]byte, 0, usual)}
 	k.write(&w, i)
 	return w.b
 }

@@ -42,17 +42,17 @@ func (k *deviceKind) trustType() string {
 	return "Workplace"
 }
 
-// profile is the device's operating system with its version, and what it is registered as.
-func (k *deviceKind) profile() (system, version, profile string) {
+// platform is the device's operating system with its version, as the directory calls them.
+func (k *deviceKind) platform() (system, version string) {
 	switch k.system {
 	case "MacOs":
-		return "MacMDM", "15.6.1", "RegisteredDevice"
+		return "MacMDM", "15.6.1"
 	case "Ios 18.6":
-		return "IPhone", "18.6", "RegisteredDevice"
+		return "IPhone", "18.6"
 	case "Android 15":
-		return "Android", "15.0", "RegisteredDevice"
+		return "Android", "15.0"
 	}
-	return "Windows", "10.0.26100.6899", "RegisteredDevice"
+	return "Windows", "10.0.26100.6899"
 }
 
 func (w *writer) directoryDevice(i int) {
@@ -63,7 +63,7 @@ func (w *writer) directoryDevice(i int) {
 	user, n := w.t.deviceUser(i), i%w.t.cfg.DevicesPerUser
 	u := w.t.population.user(user)
 	kind := &deviceKinds[u.deviceOf(n)]
-	system, version, profile := kind.profile()
+	system, version := kind.platform()
 	h := hash(u.h, 0xdece, uint64(n))
 	created := w.t.end - ticks(30+h%700)*perDay
 	const stale = 100 // of 100, how few have not been seen for long
@@ -80,7 +80,7 @@ func (w *writer) directoryDevice(i int) {
 	w.text(`,"operatingSystem":"`, system)
 	w.text(`,"operatingSystemVersion":"`, version)
 	w.text(`,"trustType":"`, kind.trustType())
-	w.text(`,"profileType":"`, profile)
+	w.raw(`,"profileType":"RegisteredDevice"`)
 	if kind.managed {
 		w.boolean(`,"isManaged":true,"isCompliant":`, h>>44%20 != 0)
 		w.raw(`,"managementType":"MDM","enrollmentType":"UserEnrollment","deviceOwnership":"Company"`)

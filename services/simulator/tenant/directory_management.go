@@ -64,7 +64,7 @@ func (w *writer) managedDevice(i int) {
 	}
 	user, n := w.t.deviceUser(i), i%w.t.cfg.DevicesPerUser
 	u := w.t.population.user(user)
-	system, version, _ := deviceKinds[u.deviceOf(n)].profile()
+	system, version := deviceKinds[u.deviceOf(n)].platform()
 	h := hash(u.h, 0xdece, uint64(n)) // as directoryDevice has it
 	compliance := "compliant"
 	if h>>44%20 == 0 {

@@ -100,7 +100,7 @@ func (d *Directory) countLinks(ref tenant.Ref, relation tenant.Relation) int {
 	if l == nil {
 		return n
 	}
-	for to, s := range l.last { //nolint:gocritic // the order does not count
+	for to, s := range l.last {
 		switch base := d.baseHolds(ref, relation, to); {
 		case s.held && !base:
 			n++

@@ -57,36 +57,9 @@ func (d *Directory) fresh(c tenant.Collection, n int, id string, now time.Time) 
 	set := func(key, format string, args ...any) { values[key] = quote(fmt.Sprintf(format, args...)) }
 	switch c {
 	case tenant.Users:
-		name, domain := "new.user."+strconv.Itoa(n), d.domain()
-		set("userPrincipalName", "%s@%s", name, domain)
-		set("mail", "%s@%s", name, domain)
-		set("mailNickname", "%s", name)
-		set("displayName", "New User %d", n)
-		set("givenName", "New")
-		set("surname", "User %d", n)
-		set("employeeId", "N%d", n)
-		values["userType"], values["creationType"], values["externalUserState"] = `"Member"`, "null", "null"
-		values["externalUserStateChangeDateTime"], values["signInActivity"] = "null", ""
-		values["proxyAddresses"] = `["SMTP:` + name + "@" + domain + `"]`
-		values["otherMails"] = "[]"
-		values["identities"] = `[{"signInType":"userPrincipalName","issuer":` + quote(domain) + `,"issuerAssignedId":` + values["userPrincipalName"] + `}]`
-		values["lastPasswordChangeDateTime"], values["signInSessionsValidFromDateTime"] = at, at
-		values["accountEnabled"] = "true"
+		d.freshUser(n, at, values, set)
 	case tenant.Groups:
-		set("displayName", "New Group %d", n)
-		set("description", "New Group %d", n)
-		set("mailNickname", "newgroup%d", n)
-		set("securityIdentifier", "S-1-12-1-3-%d", n)
-		values["renewedDateTime"], values["isAssignableToRole"], values["onPremisesSyncEnabled"] = at, "null", "null"
-		if n%2 == 0 {
-			values["groupTypes"], values["mailEnabled"], values["securityEnabled"] = `["Unified"]`, "true", "false"
-			set("mail", "newgroup%d@%s", n, d.domain())
-			values["proxyAddresses"] = `["SMTP:newgroup` + strconv.Itoa(n) + "@" + d.domain() + `"]`
-		} else {
-			values["groupTypes"], values["mailEnabled"], values["securityEnabled"] = `[]`, "false", "true"
-			values["mail"], values["proxyAddresses"] = "null", "[]"
-		}
-		values["membershipRule"], values["membershipRuleProcessingState"] = "null", "null"
+		d.freshGroup(n, at, values, set)
 	case tenant.Devices:
 		values["deviceId"] = quote(derived(id, "device"))
 		set("displayName", "NEW-PC-%d", n)
@@ -102,6 +75,41 @@ func (d *Directory) fresh(c tenant.Collection, n int, id string, now time.Time) 
 		}
 	}
 	return values
+}
+
+func (d *Directory) freshUser(n int, at string, values map[string]string, set func(key, format string, args ...any)) {
+	name, domain := "new.user."+strconv.Itoa(n), d.domain()
+	set("userPrincipalName", "%s@%s", name, domain)
+	set("mail", "%s@%s", name, domain)
+	set("mailNickname", "%s", name)
+	set("displayName", "New User %d", n)
+	set("givenName", "New")
+	set("surname", "User %d", n)
+	set("employeeId", "N%d", n)
+	values["userType"], values["creationType"], values["externalUserState"] = `"Member"`, "null", "null"
+	values["externalUserStateChangeDateTime"], values["signInActivity"] = "null", ""
+	values["proxyAddresses"] = `["SMTP:` + name + "@" + domain + `"]`
+	values["otherMails"] = "[]"
+	values["identities"] = `[{"signInType":"userPrincipalName","issuer":` + quote(domain) + `,"issuerAssignedId":` + values["userPrincipalName"] + `}]`
+	values["lastPasswordChangeDateTime"], values["signInSessionsValidFromDateTime"] = at, at
+	values["accountEnabled"] = "true"
+}
+
+func (d *Directory) freshGroup(n int, at string, values map[string]string, set func(key, format string, args ...any)) {
+	set("displayName", "New Group %d", n)
+	set("description", "New Group %d", n)
+	set("mailNickname", "newgroup%d", n)
+	set("securityIdentifier", "S-1-12-1-3-%d", n)
+	values["renewedDateTime"], values["isAssignableToRole"], values["onPremisesSyncEnabled"] = at, "null", "null"
+	if n%2 == 0 {
+		values["groupTypes"], values["mailEnabled"], values["securityEnabled"] = `["Unified"]`, "true", "false"
+		set("mail", "newgroup%d@%s", n, d.domain())
+		values["proxyAddresses"] = `["SMTP:newgroup` + strconv.Itoa(n) + "@" + d.domain() + `"]`
+	} else {
+		values["groupTypes"], values["mailEnabled"], values["securityEnabled"] = `[]`, "false", "true"
+		values["mail"], values["proxyAddresses"] = "null", "[]"
+	}
+	values["membershipRule"], values["membershipRuleProcessingState"] = "null", "null"
 }
 
 // credential is a list of one secret that is valid for half a year.

@@ -73,6 +73,8 @@ type Fault struct {
 	Path   string `json:"path,omitempty" yaml:"path"`
 	// Share of the matching requests that are hit, above 0 to 1; 0 is all.
 	Share float64 `json:"share,omitempty" yaml:"share"`
+	// Every hits each so many-th of the matching requests; 0 and 1 are all that Share leaves.
+	Every int `json:"every,omitempty" yaml:"every"`
 	// Count is how many requests are hit before the fault goes; 0 is no bound.
 	Count int `json:"count,omitempty" yaml:"count"`
 	// After is how many matching requests are let through first.
@@ -105,10 +107,10 @@ func (f Fault) Validate() error {
 		return fmt.Errorf("%w: there is no kind %q", ErrBad, f.Kind)
 	case f.Share < 0 || f.Share > 1:
 		return fmt.Errorf("%w: share must be between 0 and 1", ErrBad)
-	case f.Count < 0 || f.After < 0 || f.RetryAfterSeconds < 0:
-		return fmt.Errorf("%w: count, after and retry_after_seconds must not be negative", ErrBad)
-	case f.Kind == EmptyPage && f.Count == 0 && (f.Share == 0 || f.Share == 1):
-		return fmt.Errorf("%w: empty pages for ever end no walk: give a count or a share below 1", ErrBad)
+	case f.Count < 0 || f.After < 0 || f.RetryAfterSeconds < 0 || f.Every < 0:
+		return fmt.Errorf("%w: every, count, after and retry_after_seconds must not be negative", ErrBad)
+	case f.Kind == EmptyPage && f.Count == 0 && f.Every < 2 && (f.Share == 0 || f.Share == 1):
+		return fmt.Errorf("%w: empty pages for ever end no walk: give a count, a share below 1 or every of 2 or more", ErrBad)
 	case f.Delay < 0 || f.Delay > maxDelay:
 		return fmt.Errorf("%w: delay must be between 0 and %s", ErrBad, maxDelay)
 	}
@@ -206,6 +208,9 @@ func (f *Fault) matches(r Request) bool {
 func (f *Standing) draw() bool {
 	f.Matched++
 	if f.Matched <= f.After {
+		return false
+	}
+	if f.Every > 1 && (f.Matched-f.After)%f.Every != 0 {
 		return false
 	}
 	if f.Share > 0 && f.Share < 1 && uniform(f.Seed, string(f.Kind), f.Matched) >= f.Share {

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -46,10 +47,10 @@ func (g *Graph) deltaPage(c *call) (*answer, *apiError) {
 		p.raw(removed(id, "changed"))
 	}
 	for _, item := range items {
-		p.raw(c.deltaItem(item))
+		c.deltaItem(p.next(), item)
 	}
 	for _, item := range items[:min(repeat, len(items))] {
-		p.raw(c.deltaItem(item))
+		c.deltaItem(p.next(), item)
 	}
 	name, option := "@odata.nextLink", "$skiptoken"
 	if done {
@@ -75,10 +76,11 @@ func (g *Graph) disturb(c *call, round directory.Round) (disturbed directory.Rou
 	return round, repeat, early
 }
 
-// deltaItem is an object as a page has it.
-func (c *call) deltaItem(item directory.Item) []byte {
+// deltaItem writes an object as a page has it.
+func (c *call) deltaItem(to *bytes.Buffer, item directory.Item) {
 	if item.Removed != "" {
-		return removed(item.ID, item.Removed)
+		to.Write(removed(item.ID, item.Removed))
+		return
 	}
 	s := &shape{keep: c.opts.delta.properties}
 	if s.keep != nil {
@@ -95,11 +97,12 @@ func (c *call) deltaItem(item directory.Item) []byte {
 		}
 		s.keep = changed
 	}
-	p := newPage()
-	defer p.free()
-	s.append(p.buf, item.Body)
-	b := slices.Clone(p.buf.Bytes())
-	b = b[:len(b)-1]
+	s.append(to, item.Body)
+	if len(item.Links) == 0 {
+		return
+	}
+	to.Truncate(to.Len() - 1)
+	b := to.AvailableBuffer()
 	for _, l := range item.Links {
 		b = append(b, `,"`+string(l.Relation)+`@delta":[`...)
 		for i, link := range l.Links {
@@ -110,7 +113,7 @@ func (c *call) deltaItem(item directory.Item) []byte {
 		}
 		b = append(b, ']')
 	}
-	return append(b, '}')
+	to.Write(append(b, '}'))
 }
 
 func removed(id, reason string) []byte {

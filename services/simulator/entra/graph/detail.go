@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -70,22 +71,29 @@ var registrationFilters = map[string]odata.Property{
 
 // registrationRow is the report's row of a user. Disabled users have none (graph.md §3.3).
 func registrationRow(c *call, ref tenant.Ref, user []byte) []byte {
-	var u struct {
-		ID                string `json:"id"`
-		DisplayName       string `json:"displayName"`
-		UserPrincipalName string `json:"userPrincipalName"`
-		UserType          string `json:"userType"`
-		AccountEnabled    bool   `json:"accountEnabled"`
-	}
 	details := c.tenant.Source.Details(tenant.Registration, ref, c.now)
-	if json.Unmarshal(user, &u) != nil || !u.AccountEnabled || len(details) == 0 {
+	if len(details) == 0 {
 		return nil
 	}
-	head, _ := json.Marshal(map[string]any{ // it marshals
-		"id": u.ID, "userDisplayName": u.DisplayName, "userPrincipalName": u.UserPrincipalName, "userType": strings.ToLower(u.UserType),
-		"isAdmin": c.admins[ref],
+	names := map[string]string{"id": "id", "displayName": "userDisplayName", "userPrincipalName": "userPrincipalName"}
+	row, enabled := []byte{'{'}, false
+	jsonwalk.Members(user, func(key, value []byte) {
+		switch name := names[string(key)]; {
+		case name != "":
+			row = append(append(append(row, '"'), name...), '"', ':')
+			row = append(append(row, value...), ',')
+		case string(key) == "userType":
+			row = append(append(row, `"userType":`...), bytes.ToLower(value)...)
+			row = append(row, ',')
+		case string(key) == "accountEnabled":
+			enabled = string(value) == "true"
+		}
 	})
-	return append(append(head[:len(head)-1], ','), details[0][1:]...)
+	if !enabled {
+		return nil
+	}
+	row = strconv.AppendBool(append(row, `"isAdmin":`...), c.admins[ref])
+	return append(append(row, ','), details[0][1:]...)
 }
 
 // findAdmins remembers who holds a role directly, for rows. It is done before the directory is locked for a page.

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/entraflow/entraflow/services/simulator/entra/fault"
 	"github.com/entraflow/entraflow/services/simulator/entra/odata"
@@ -99,7 +100,7 @@ func (c *call) directoryShape() *shape {
 	}
 	if s.keep != nil {
 		for _, e := range c.opts.expand {
-			s.keep = append(s.keep[:len(s.keep):len(s.keep)], string(e.relation))
+			s.keep = append(slices.Clip(s.keep), string(e.relation))
 		}
 	}
 	return s

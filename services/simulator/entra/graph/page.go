@@ -69,21 +69,18 @@ func (c *call) context() string {
 }
 
 // record adds a record in a shape.
-func (p *page) record(s *shape, object []byte) {
-	if p.count > 0 {
-		p.buf.WriteByte(',')
-	}
-	p.count++
-	s.append(p.buf, object)
-}
+func (p *page) record(s *shape, object []byte) { s.append(p.next(), object) }
 
 // raw adds a record as it is.
-func (p *page) raw(object []byte) {
+func (p *page) raw(object []byte) { p.next().Write(object) }
+
+// next makes room for a record and returns what to write it to.
+func (p *page) next() *bytes.Buffer {
 	if p.count > 0 {
 		p.buf.WriteByte(',')
 	}
 	p.count++
-	p.buf.Write(object)
+	return p.buf
 }
 
 // close ends the page. A link, if any, has no character that JSON escapes.
