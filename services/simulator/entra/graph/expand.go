@@ -63,7 +63,7 @@ func (c *call) expanded(ref tenant.Ref, object []byte) []byte {
 	for _, e := range c.opts.expand {
 		var all []string
 		for _, to := range c.linked(ref, e.relation, maxExpanded) {
-			all = append(all, string(c.typed(to, &shape{keep: e.keep()})))
+			all = append(all, string(c.typed(to, c.linkShape(to, e.selected))))
 		}
 		names = append(names, string(e.relation))
 		values[string(e.relation)] = "[" + strings.Join(all, ",") + "]"
@@ -72,13 +72,6 @@ func (c *call) expanded(ref tenant.Ref, object []byte) []byte {
 		}
 	}
 	return jsonwalk.Set(object, names, values)
-}
-
-func (e expansion) keep() []string {
-	if e.selected == nil {
-		return nil
-	}
-	return append([]string{"@odata.type", "id"}, e.selected...)
 }
 
 // linked are the first n live objects that a relation leads to.

@@ -48,7 +48,7 @@ func (g *Graph) linkPage(c *call) (*answer, *apiError) {
 	p := newPage()
 	p.open(c)
 	for _, to := range found {
-		p.raw(c.typed(to, c.linkShape(to)))
+		p.raw(c.typed(to, c.linkShape(to, c.opts.selected)))
 	}
 	link := ""
 	if next >= 0 {
@@ -59,11 +59,11 @@ func (g *Graph) linkPage(c *call) (*answer, *apiError) {
 }
 
 // linkShape is what is sent of an object: v1.0's default properties of users, or what was selected.
-func (c *call) linkShape(to tenant.Ref) *shape {
+func (c *call) linkShape(to tenant.Ref, selected []string) *shape {
 	s := &shape{}
 	switch {
-	case c.opts.selected != nil:
-		s.keep = append([]string{"@odata.type", "id"}, c.opts.selected...)
+	case selected != nil:
+		s.keep = append([]string{"@odata.type", "id"}, selected...)
 	case to.Collection == tenant.Users && !c.beta:
 		s.keep = append([]string{"@odata.type"}, userDefaults...)
 	case to.Collection == tenant.Users:
