@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/entraflow/entraflow/services/simulator/entra/directory"
@@ -80,6 +81,9 @@ func (s *Server) adminExpireTokens(r *http.Request) (int, any, error) {
 	}
 	if err := decode(r, &body); err != nil {
 		return 0, nil, err
+	}
+	if body.Collection != "" && !slices.Contains(directory.Collections(), body.Collection) {
+		return 0, nil, fmt.Errorf("%w: there is no collection %q", errBadRequest, body.Collection)
 	}
 	d.ExpireTokens(body.Collection, body.Gone)
 	return http.StatusNoContent, nil, nil

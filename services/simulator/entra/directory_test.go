@@ -268,6 +268,7 @@ func TestDirectoryAdmin(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(w.admin("POST", "directory/changes", `{"seed":1,"n":10}`, 200)), &made))
 	w.admin("POST", "directory/changes", `{"n":0}`, 400)
 	w.admin("POST", "directory/moons", `{}`, 400)
+	w.admin("POST", "directory/expire-tokens", `{"collection":"moons"}`, 400)
 	w.admin("PATCH", "directory/users/x", `{"city":"y"}`, 404)
 	w.admin("GET", "truth/moons", "", 404)
 	w.admin("DELETE", "directory/users/x?for_good=perhaps", "", 400)

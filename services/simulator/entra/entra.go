@@ -164,6 +164,7 @@ func (s *Server) writeTruth(id, path string) error {
 	if err != nil || path == "" {
 		return err
 	}
+	one.Directory.Advance(s.clock.Now())
 	t, err := tenant.New(one.Source.Config()) // a Source need not know its incidents; the generator does
 	if err != nil {
 		return fmt.Errorf("writing the truth of the quick tenant: %w", err)

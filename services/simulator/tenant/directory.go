@@ -232,7 +232,8 @@ func (w *writer) organization(int) {
 	w.text(`,"displayName":"`, w.t.population.domain)
 	w.time(`,"createdDateTime":"`, w.t.end-3000*perDay)
 	w.text(`,"countryLetterCode":"`, places[w.t.population.homes[0]].country)
-	w.raw(`,"tenantType":"AAD","onPremisesSyncEnabled":null,"technicalNotificationMails":[],"assignedPlans":[`)
+	w.time(`,"tenantType":"AAD","onPremisesSyncEnabled":true,"onPremisesLastSyncDateTime":"`, w.t.end-perHour)
+	w.raw(`,"technicalNotificationMails":[],"assignedPlans":[`)
 	first := true
 	for _, s := range w.t.skus() {
 		for _, p := range s.plans {

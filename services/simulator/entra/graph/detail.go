@@ -162,6 +162,8 @@ func (g *Graph) mailboxUsage(c *call) (*answer, *apiError) {
 		"Storage Used (Byte),Issue Warning Quota (Byte),Prohibit Send Quota (Byte),Prohibit Send/Receive Quota (Byte),Deleted Item Count,"+
 		"Deleted Item Size (Byte),Deleted Item Quota (Byte),Has Archive,Recipient Type,Report Period", ",")
 	_ = w.Write(header) // a buffer takes everything
+	_, period, _ := strings.Cut(c.resource.path, "'D")
+	period = strings.TrimSuffix(period, "')")
 	const late = 48 * time.Hour
 	refreshed := c.now.Add(-late).UTC().Format(time.DateOnly)
 	_, _ = c.tenant.Directory.Each(tenant.Users, 0, maxFar*10, c.now, func(ref tenant.Ref, user []byte) bool {
@@ -183,7 +185,7 @@ func (g *Graph) mailboxUsage(c *call) (*answer, *apiError) {
 			_ = w.Write([]string{
 				refreshed, u.UserPrincipalName, u.DisplayName, "False", "", u.CreatedDateTime.UTC().Format(time.DateOnly), refreshed,
 				strconv.Itoa(usage.ItemCount), strconv.Itoa(usage.Bytes), "53150220288", "53687091200", "55834574848", "0", "0", "32212254720",
-				"False", usage.RecipientType, "30",
+				"False", usage.RecipientType, period,
 			})
 		}
 		return true

@@ -224,7 +224,7 @@ func (c *call) charges() (bucket string, charges []throttle.Charge) {
 	case throttle.BucketIntune:
 		return throttle.BucketIntune, throttle.Intune()
 	case throttle.BucketUsage:
-		return throttle.BucketUsage, throttle.Usage(c.resource.path)
+		return throttle.BucketUsage, throttle.Usage(c.resource.typeName)
 	case throttle.BucketOther:
 		return throttle.BucketOther, throttle.Other()
 	}

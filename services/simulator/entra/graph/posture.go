@@ -77,10 +77,7 @@ var postureResources = []resource{
 		permissions: []string{"User.Read.All", "Group.Read.All", "Application.Read.All", "Directory.Read.All", "Directory.ReadWrite.All", "User.ReadWrite.All"},
 		defaultTop:  100, maxTop: 999, strictTop: true,
 	},
-	{
-		path: "reports/getMailboxUsageDetail(period='D30')", typeName: "report", bucket: throttle.BucketUsage, serve: (*Graph).mailboxUsage,
-		permissions: []string{"Reports.Read.All"},
-	},
+	usage("D7"), usage("D30"), usage("D90"), usage("D180"),
 	managed(tenant.ManagedDevices, "managedDevice", readManaged),
 	managed(tenant.DetectedApps, "detectedApp", readManaged),
 	managed(tenant.DeviceConfigurations, "deviceConfiguration", readConfigs),
@@ -141,5 +138,13 @@ func managed(c tenant.Collection, typeName string, permissions []string) resourc
 		path: string(c), typeName: typeName, collection: c, bucket: throttle.BucketIntune, permissions: permissions, intune: true,
 		defaultTop: 1000, maxTop: 1000,
 		filters: map[string]odata.Property{"id": text(eqOnly), "complianceState": text(eqOnly), "operatingSystem": text(eqOnly), "userId": text(eqOnly)},
+	}
+}
+
+// usage is the report of mailboxes for a period.
+func usage(period string) resource {
+	return resource{
+		path: "reports/getMailboxUsageDetail(period='" + period + "')", typeName: "report", bucket: throttle.BucketUsage,
+		serve: (*Graph).mailboxUsage, permissions: []string{"Reports.Read.All"},
 	}
 }
