@@ -213,6 +213,11 @@ func (t *Tenant) ObjectID(c Collection, i int) string {
 			return ""
 		}
 		return t.deviceObjectID(i).String()
+	case ManagedDevices:
+		if !t.isManaged(i) {
+			return ""
+		}
+		return t.postureID(postureDevice, i).String()
 	case Applications:
 		return t.ids.seal(classAppObject, 0, uint64(i)).String()
 	case ServicePrincipals:

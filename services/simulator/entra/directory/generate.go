@@ -37,13 +37,16 @@ func (d *Directory) Advance(now time.Time) {
 }
 
 // Change makes n random changes of all sorts and returns how many there were of each. The same changes before and the
-// same seed give the same.
+// same seed give the same. Readers come in between them.
 func (d *Directory) Change(seed uint64, n int, now time.Time) map[string]int {
 	counts := map[string]int{}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for range n {
+	one := func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		counts[d.random(seed, now)]++
+	}
+	for range n {
+		one()
 	}
 	return counts
 }
