@@ -3,10 +3,13 @@ package entra_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/entraflow/entraflow/services/simulator/entra"
@@ -173,6 +176,20 @@ func TestReports(t *testing.T) {
 	require.Less(t, len(capable), len(ids)-10)
 	methods := w.get("/v1.0/users/"+member(t, capable[0], "id")+"/authentication/methods", 200)
 	require.Greater(t, len(methods.Value), 1)
+
+	truth := w.objects("reports/authenticationMethods/userRegistrationDetails")
+	sameIDs(t, slices.Collect(maps.Keys(truth)), w.ids("/v1.0/reports/authenticationMethods/userRegistrationDetails"), "truth")
+	one := mustGet(t, w, "/v1.0/reports/authenticationMethods/userRegistrationDetails/"+ids[7])
+	var row map[string]any
+	require.NoError(t, json.Unmarshal(one, &row))
+	require.Empty(t, cmp.Diff(truth[ids[7]], row))
+	w.get("/v1.0/reports/authenticationMethods/userRegistrationDetails/"+ids[3], 404)
+	d, err := w.server.Directory(tenantID)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{uint64(len(truth)), uint64(len(w.objects("appRoleAssignments")))},
+		[]uint64{d.Counts()["reports/authenticationMethods/userRegistrationDetails"], d.Counts()["appRoleAssignments"]})
+	sameIDs(t, slices.Collect(maps.Keys(w.objects("reports/servicePrincipalSignInActivities"))),
+		w.ids("/beta/reports/servicePrincipalSignInActivities"), "truth")
 
 	deleted := w.get("/v1.0/directory/deletedItems/microsoft.graph.user", 200).Value
 	require.Len(t, deleted, 1)

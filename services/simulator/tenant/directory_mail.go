@@ -125,7 +125,7 @@ func (w *writer) registration(methods []string) {
 		preferred = "push"
 	}
 	w.text(`],"userPreferredMethodForSecondaryAuthentication":"`, preferred)
-	w.time(`,"lastUpdatedDateTime":"`, max(w.t.end, w.f.at)-5*perHour)
+	w.time(`,"lastUpdatedDateTime":"`, w.t.end-5*perHour)
 	w.raw("}")
 }
 

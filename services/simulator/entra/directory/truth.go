@@ -14,9 +14,12 @@ import (
 
 // WriteTruth writes the live objects of a collection as JSON, one a line, with all properties and with a list of id and type
 // for each relation, sorted by id. The lines have no order. What a relation leads to and is soft-deleted has "deleted": true there: its
-// link exists, but Graph does not list it. Changes that are made meanwhile may be in it or not. Its errors are ErrNotFound
+// link exists, but Graph does not list it. Registrations, Activities and AppRoleAssignments are collections here. Changes that are made meanwhile may be in it or not. Its errors are ErrNotFound
 // for a collection that does not exist, and w's.
 func (d *Directory) WriteTruth(w io.Writer, c tenant.Collection, now time.Time) error {
+	if _, ok := reports()[c]; ok {
+		return d.writeRows(w, c, now)
+	}
 	if !slices.Contains(tenant.Collections(), c) {
 		return fmt.Errorf("finding collection %s: %w", c, ErrNotFound)
 	}
@@ -71,7 +74,7 @@ func (d *Directory) linksJSON(ref tenant.Ref, relation tenant.Relation) string {
 	return "[" + strings.Join(all, ",") + "]"
 }
 
-// Counts returns how many live objects each collection has, and under memberships and ownerships how many links the live
+// Counts returns how many live objects each collection has and how many rows each report, and under memberships and ownerships how many links the live
 // groups have, those to soft-deleted objects too.
 func (d *Directory) Counts() map[string]uint64 {
 	d.mu.RLock()
@@ -91,6 +94,11 @@ func (d *Directory) Counts() map[string]uint64 {
 			}
 		}
 		counts[string(c)] = n
+	}
+	for report := range reports() {
+		n := uint64(0)
+		d.rows(report, d.base.Config().End, func([]byte) { n++ })
+		counts[string(report)] = n
 	}
 	return counts
 }

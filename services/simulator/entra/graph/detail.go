@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
@@ -43,7 +42,7 @@ func (g *Graph) detailPage(c *call) (*answer, *apiError) {
 			link = g.nextLink(c, place{index: i})
 			break
 		}
-		if c.stands(all[i]) {
+		if c.tenant.Directory.Stands(all[i]) {
 			p.record(s, all[i])
 		}
 	}
@@ -51,69 +50,19 @@ func (g *Graph) detailPage(c *call) (*answer, *apiError) {
 	return &answer{status: http.StatusOK, body: p}, nil
 }
 
-// stands reports whether who an assignment is of is still there.
-func (c *call) stands(object []byte) bool {
-	id, err := strconv.Unquote(string(jsonwalk.Get(object, "principalId")))
-	if err != nil {
-		return true
-	}
-	kind := map[string]tenant.Collection{
-		`"User"`: tenant.Users, `"Group"`: tenant.Groups, `"ServicePrincipal"`: tenant.ServicePrincipals,
-	}[string(jsonwalk.Get(object, "principalType"))]
-	_, ok := c.tenant.Directory.Find(kind, id)
-	return ok
-}
-
 var registrationFilters = map[string]odata.Property{
 	"id": text(eqOnly), "userPrincipalName": text(eqStarts), "userType": text(eqOnly), "isAdmin": flag(), "isMfaCapable": flag(),
 	"isMfaRegistered": flag(), "isPasswordlessCapable": flag(), "isSsprRegistered": flag(), "methodsRegistered/any": text(eqOnly),
 }
 
-// registrationRow is the report's row of a user. Disabled users have none (graph.md §3.3).
+// registrationRow is the report's row of a user.
 func registrationRow(c *call, ref tenant.Ref, user []byte) []byte {
-	details := c.tenant.Source.Details(tenant.Registration, ref, c.now)
-	if len(details) == 0 {
-		return nil
-	}
-	names := map[string]string{"id": "id", "displayName": "userDisplayName", "userPrincipalName": "userPrincipalName"}
-	row, enabled := []byte{'{'}, false
-	jsonwalk.Members(user, func(key, value []byte) {
-		switch name := names[string(key)]; {
-		case name != "":
-			row = append(append(append(row, '"'), name...), '"', ':')
-			row = append(append(row, value...), ',')
-		case string(key) == "userType":
-			row = append(append(row, `"userType":`...), bytes.ToLower(value)...)
-			row = append(row, ',')
-		case string(key) == "accountEnabled":
-			enabled = string(value) == "true"
-		}
-	})
-	if !enabled {
-		return nil
-	}
-	row = strconv.AppendBool(append(row, `"isAdmin":`...), c.admins[ref])
-	return append(append(row, ','), details[0][1:]...)
-}
-
-// findAdmins remembers who holds a role directly, for rows. It is done before the directory is locked for a page.
-func (c *call) findAdmins() {
-	c.admins = map[tenant.Ref]bool{}
-	d := c.tenant.Directory
-	for i := range c.tenant.Source.Count(tenant.DirectoryRoles) {
-		d.EachLink(tenant.Ref{Collection: tenant.DirectoryRoles, Index: i}, tenant.Members, 0, func(_ int, to tenant.Ref) bool {
-			c.admins[to] = true
-			return true
-		})
-	}
+	return c.tenant.Directory.Registration(ref, user, c.admins[ref], c.now)
 }
 
 // activityRow is when a service principal was last used.
 func activityRow(c *call, ref tenant.Ref, _ []byte) []byte {
-	if all := c.tenant.Source.Details(tenant.SignIns, ref, c.now); len(all) > 0 {
-		return all[0]
-	}
-	return nil
+	return c.tenant.Directory.Activity(ref, c.now)
 }
 
 // deletedPage lists the soft-deleted objects of a type, or answers with one by its id.

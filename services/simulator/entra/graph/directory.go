@@ -13,7 +13,7 @@ import (
 func (g *Graph) directory(c *call) (*answer, *apiError) {
 	s := c.directoryShape()
 	if c.resource.row != nil {
-		c.findAdmins()
+		c.admins = c.tenant.Directory.Admins()
 	}
 	if c.object != "" || c.resource.singleton {
 		return c.single(s)
@@ -114,8 +114,11 @@ func (c *call) single(s *shape) (*answer, *apiError) {
 		ref, ok = d.Find(c.resource.collection, c.object)
 	}
 	object := d.Object(ref, c.now)
-	if object != nil && c.resource.row != nil {
-		object = c.resource.row(c, ref, object)
+	if ok && object != nil && c.resource.row != nil {
+		object = nil
+		if found, _, _ := c.search(ref.Index, 1); len(found) > 0 && found[0].ref == ref {
+			object = found[0].object
+		}
 	}
 	if !ok || object == nil {
 		return nil, notFound(c.object)
