@@ -50,7 +50,8 @@ type RetryConfig struct {
 
 // RetentionConfig counts whole days from when a row was stored, whenever it happened.
 type RetentionConfig struct {
-	// EventDays is for events. The states of risky users are kept.
+	// EventDays is for events and the history of the directory. The newest states of risky users and of the directory
+	// are kept.
 	EventDays int `yaml:"event_days"`
 	// DeadLetterDays is for dead letters.
 	DeadLetterDays int `yaml:"dead_letter_days"`

@@ -68,7 +68,7 @@ func rowsOf(t *testing.T, store *clickhouse.Store, table string) string {
 	}
 	var rows string
 	require.NoError(t, store.Conn().QueryRow(t.Context(), fmt.Sprintf(
-		"SELECT arrayStringConcat(groupArray(toJSONString(tuple(* EXCEPT (stored_at, %s)))), '\n') FROM %s FINAL", sequence, table)).Scan(&rows))
+		"SELECT arrayStringConcat(arraySort(groupArray(toJSONString(tuple(* EXCEPT (stored_at, %s))))), '\n') FROM %s FINAL", sequence, table)).Scan(&rows))
 	return strings.ReplaceAll(rows, ",", ",\n")
 }
 

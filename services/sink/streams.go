@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/entraflow/entraflow/pkg/bus"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/sink/internal/intake"
 )
@@ -17,6 +18,7 @@ type handler func(ctx context.Context, deliveries []*bus.Delivery)
 func intakes() map[string]func(intake.Limits, intake.Settings) handler {
 	return map[string]func(intake.Limits, intake.Settings) handler{
 		eventv1.EventStream:      intakeOf(intake.Events()),
+		directoryv1.ObjectStream: intakeOf(intake.Objects()),
 		eventv1.DeadLetterStream: intakeOf(intake.DeadLetters()),
 	}
 }

@@ -15,7 +15,8 @@ var Files embed.FS
 
 // Settings are what the files ask of clickhouse.Schema.
 type Settings struct {
-	// EventDays is how many days an event is kept after it was stored.
+	// EventDays is how many days an event, and a state of the directory that is not the newest, is kept after it was
+	// stored.
 	EventDays int
 	// DeadLetterDays is how many days a dead letter is kept after it was stored.
 	DeadLetterDays int

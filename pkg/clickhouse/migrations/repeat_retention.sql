@@ -7,4 +7,5 @@
 {{template "retain" "risky_users"}}{{setting "event_days"}} DAY;
 {{template "retain" "provisioning"}}{{setting "event_days"}} DAY;
 {{template "retain" "other_events"}}{{setting "event_days"}} DAY;
+{{template "retain" "directory_history"}}{{setting "event_days"}} DAY;
 {{template "retain" "dead_letters"}}{{setting "dead_letter_days"}} DAY;

@@ -19,6 +19,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables/tablestest"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
@@ -37,7 +38,15 @@ func TestWholeRows(t *testing.T) {
 		row := tables.Row[*eventv1.DeadLetter]{Message: letter, Sequence: 42, StoredAt: tablestest.Start()}
 		require.NoError(t, letters.Insert(t.Context(), []tables.Row[*eventv1.DeadLetter]{row}))
 	}
+	var objects []*directoryv1.Object
+	for _, object := range tablestest.Objects() {
+		objects = append(objects, tablestest.FilledObject(object))
+	}
+	insertObjects(t, conn, objects...)
 	names := []string{tables.DeadLetters}
+	for _, table := range tables.NewDirectory().All() {
+		names = append(names, table.Name())
+	}
 	for _, table := range tables.NewEvents().All() {
 		names = append(names, table.Name())
 	}
@@ -48,7 +57,7 @@ func TestWholeRows(t *testing.T) {
 
 func rowsAsJSON(t *testing.T, conn driver.Conn, table string) []byte {
 	t.Helper()
-	reader, err := conn.QueryFormat(t.Context(), "JSONEachRow", "SELECT * FROM "+table+" FINAL ORDER BY id")
+	reader, err := conn.QueryFormat(t.Context(), "JSONEachRow", "SELECT * FROM "+table+" FINAL ORDER BY ALL")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, reader.Close()) }()
 	lines, err := io.ReadAll(reader)

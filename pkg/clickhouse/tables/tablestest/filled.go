@@ -1,4 +1,4 @@
-// Package tablestest makes events and dead letters to test stores with. It reads and writes nothing.
+// Package tablestest makes events, objects of the directory and dead letters to test stores with. It reads and writes nothing.
 package tablestest
 
 import (

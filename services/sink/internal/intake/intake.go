@@ -19,21 +19,31 @@ import (
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
-// Stored is a message that can be stored: it may keep its raw bytes outside itself.
+// Stored is a message that can be stored.
 type Stored interface {
 	proto.Message
-	GetId() string
 	GetRaw() []byte
-	GetRawBlob() *eventv1.BlobReference
 }
 
 // Kind says how the messages M of a stream are stored.
 type Kind[M Stored] struct {
 	// New returns an empty message.
 	New func() M
+	// Key is equal for messages that are one row in the table of all that ever was; the later are repeats.
+	Key func(M) string
+	// Blob says where the raw bytes are if the message has them outside itself; nil if it has not. Nil says that
+	// no message of the stream does.
+	Blob func(M) *eventv1.BlobReference
 	// Tables are all tables of the stream, Route those that keep one message.
 	Tables []*tables.Table[M]
 	Route  func(M) []*tables.Table[M]
+}
+
+func (k Kind[M]) blob(message M) *eventv1.BlobReference {
+	if k.Blob == nil {
+		return nil
+	}
+	return k.Blob(message)
 }
 
 // Limits bound one insert.
@@ -104,7 +114,7 @@ func (i *Intake[M]) sort(deliveries []*bus.Delivery) []*group[M] {
 		row := &item[M]{
 			delivery: delivery,
 			row:      tables.Row[M]{Message: message, Sequence: delivery.Sequence, StoredAt: now},
-			bytes:    len(delivery.Data) + int(message.GetRawBlob().GetSize()),
+			bytes:    len(delivery.Data) + int(i.kind.blob(message).GetSize()),
 		}
 		for _, table := range i.kind.Route(message) {
 			w := i.writers[table]

@@ -87,7 +87,7 @@ func (w *writer[M]) insert(ctx context.Context, items []*item[M]) error {
 	rows := make([]tables.Row[M], 0, len(items))
 	for _, item := range items {
 		row := item.row
-		if ref := row.Message.GetRawBlob(); ref != nil && len(row.Message.GetRaw()) == 0 {
+		if ref := w.intake.kind.blob(row.Message); ref != nil && len(row.Message.GetRaw()) == 0 {
 			var err error
 			if row.Raw, err = w.load(ctx, ref); err != nil {
 				return err
@@ -111,7 +111,7 @@ func (w *writer[M]) count(items []*item[M], took time.Duration, err error) {
 	metrics.Rows.WithLabelValues(table).Add(float64(len(items)))
 	repeats := 0
 	for _, item := range items {
-		if w.intake.repeated.seen(table, item.row.Message.GetId()) {
+		if w.intake.repeated.seen(table, w.intake.kind.Key(item.row.Message)) {
 			repeats++
 		}
 	}
