@@ -44,7 +44,9 @@ CREATE TABLE IF NOT EXISTS {{local "group_members_current"}}{{on_cluster}} ({{te
     shards UInt32 COMMENT 'in how many shards the members are; only shard 0 says it',
     splitting_to UInt32 COMMENT 'in how many they will be; a member may be in two shards meanwhile',
     `members.id` Array(String) CODEC(ZSTD(1)),
-    `members.kind` Array(LowCardinality(String)) COMMENT 'user, group, device, service_principal, contact or other'
+    `members.kind` Array(LowCardinality(String)) COMMENT 'user, group, device, service_principal, contact or other',
+    member_groups Array(String) MATERIALIZED arrayFilter((id, kind) -> kind = 'group', `members.id`, `members.kind`)
+        COMMENT 'groups among the members: few, so that nested groups are followed without reading all members' CODEC(ZSTD(1))
 )
 ENGINE = {{replacing "group_members_current" "version"}}
 ORDER BY (tenant_id, id)

@@ -19,12 +19,27 @@
 {{template "live" "role_assignments"}};
 {{template "live" "policies"}};
 
+-- Shards of the members of groups. A group that was deleted has no members, even if it can be restored; one that is
+-- not known yet may have.
+{{define "there"}}WHERE NOT deleted AND (tenant_id, group_id) GLOBAL NOT IN (SELECT tenant_id, id FROM groups_current FINAL WHERE deleted){{end}}
+CREATE OR REPLACE VIEW group_shards{{on_cluster}} AS
+SELECT tenant_id, group_id, shard, `members.id` AS member_ids, `members.kind` AS member_kinds
+FROM group_members_current FINAL
+{{template "there"}};
+
 -- Who is a direct member of what, each member once: one may be in two shards while a group is split.
 CREATE OR REPLACE VIEW memberships{{on_cluster}} AS
 SELECT DISTINCT tenant_id, group_id, member_id, member_kind
 FROM group_members_current FINAL
 ARRAY JOIN `members.id` AS member_id, `members.kind` AS member_kind
-WHERE NOT deleted;
+{{template "there"}};
+
+-- Those of memberships whose member is a group.
+CREATE OR REPLACE VIEW group_edges{{on_cluster}} AS
+SELECT DISTINCT tenant_id, group_id, member_id
+FROM group_members_current FINAL
+ARRAY JOIN member_groups AS member_id
+{{template "there"}};
 
 -- Secrets and certificates of applications and service principals. One SAML certificate is several: they have the
 -- same custom_key_identifier and end.

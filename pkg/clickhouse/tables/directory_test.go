@@ -182,13 +182,15 @@ func TestViewsShowWhatIsThere(t *testing.T) {
 		views = append(views, name)
 	}
 	require.NoError(t, errorsOf(rows))
-	// Every table of newest states has one but directory_current, and there are two more.
-	require.Len(t, views, len(tables.NewDirectory().All())-3+2)
+	// Every table of newest states has one but directory_current and group_members_current, and there are four more.
+	require.Len(t, views, len(tables.NewDirectory().All())-3+4)
 	for _, view := range views {
 		want := uint64(1)
 		switch view {
 		case "memberships":
 			want = 2 // both members of the shard
+		case "group_edges":
+			want = 0 // no member is a group
 		case "credentials":
 			want = 4 // two each of the application and the service principal
 		}
@@ -219,10 +221,17 @@ func TestAMemberOfTwoShardsIsOneMember(t *testing.T) {
 		return o
 	}
 	insertObjects(t, conn, shard("0", 2, "a", "b", "c"), shard("0", 1, "old"), shard("1", 2, "b", "d"), shard("2", 1))
+	gone := tablestest.Tombstone("group")
+	gone.Id = "other"
+	insertObjects(t, conn, gone)
 	var members string
 	require.NoError(t, conn.QueryRow(t.Context(),
 		"SELECT arrayStringConcat(arraySort(groupArray(member_id)), ' ') FROM memberships WHERE group_id = 'g'").Scan(&members))
 	require.Equal(t, "a b c d", members)
+	gone.Id = "g"
+	insertObjects(t, conn, gone)
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT toString(count()) FROM memberships").Scan(&members))
+	require.Equal(t, "0", members, "a deleted group has no members")
 }
 
 func TestEveryColumnOfTheDirectoryIsWritten(t *testing.T) {
