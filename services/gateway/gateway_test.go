@@ -76,7 +76,7 @@ func TestWithoutAStoreEventsStillCome(t *testing.T) {
 	_, err := controlv1.NewSignInServiceClient(w.conn).SearchSignIns(t.Context(), &controlv1.SearchSignInsRequest{})
 	away := status.Convert(err)
 	require.Equal(t, codes.Unavailable, away.Code())
-	require.Equal(t, "the store of sign-ins cannot be reached", away.Message())
+	require.Equal(t, "the store cannot be reached", away.Message())
 	require.Len(t, away.Details(), 1)
 	info, ok := away.Details()[0].(*errdetails.ErrorInfo)
 	require.True(t, ok)

@@ -49,8 +49,8 @@ func BenchmarkPopulationOf200kUsers(b *testing.B) {
 		"classified":   {directory.PopulationSQL + "SELECT toString(countIf(has(classes, 'admin'))) FROM classified", population.Params()},
 		"classified50": {directory.PopulationSQL + "SELECT toString(countIf(has(classes, 'admin'))) FROM classified", few.Params()},
 		"privileged":   {directory.PopulationSQL + "SELECT toString(count()) FROM privileged", population.Params()},
-		"members":      {directory.MembersSQL + "SELECT toString(count()) FROM members", directory.Members(tenant, "g10000")},
-		"nested":       {directory.MembersSQL + "SELECT toString(count()) FROM members", directory.Members(tenant, "g10")},
+		"members":      {directory.MembersSQL + "SELECT toString(count()) FROM members", directory.Members(tenant, "g10000", false)},
+		"nested":       {directory.MembersSQL + "SELECT toString(count()) FROM members", directory.Members(tenant, "g10", false)},
 		"groups":       {directory.GroupsSQL + "SELECT toString(count()) FROM groups_of", directory.Groups(tenant, few.Users[0])},
 	} {
 		b.Run(name, func(b *testing.B) {

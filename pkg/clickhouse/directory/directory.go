@@ -16,6 +16,9 @@ import (
 // maxDepth bounds how deep groups in groups are followed; a cycle is followed as deep.
 const maxDepth = 32
 
+// tierNone is the tier of a role that is in none.
+const tierNone = 255
+
 // PopulationSQL is a WITH clause that stands before a SELECT from the relations that it says: roles_held, privileged
 // and classified. It needs the parameters of Population.
 //
@@ -54,6 +57,8 @@ type Population struct {
 	// Users are the object ids of the users to classify; none is every one. privileged does not look at them.
 	Users []string
 	Rules Rules
+	// AllRoles makes privileged say every role that is held, and every holder an admin.
+	AllRoles bool
 	// Now decides which assignments have begun or ended.
 	Now time.Time
 }
@@ -64,11 +69,15 @@ type Population struct {
 //go:embed members.sql
 var MembersSQL string
 
-// Members returns the parameters of MembersSQL.
-func Members(tenant, group string) []any {
+// Members returns the parameters of MembersSQL; direct asks for direct members alone.
+func Members(tenant, group string, direct bool) []any {
+	depth := maxDepth
+	if direct {
+		depth = 0
+	}
 	return []any{
 		clickhouse.Named("tenant", strings.ToLower(tenant)), clickhouse.Named("group_id", strings.ToLower(group)),
-		clickhouse.Named("max_depth", maxDepth),
+		clickhouse.Named("max_depth", depth),
 	}
 }
 
@@ -91,6 +100,9 @@ func (p Population) Params() []any {
 	maxTier := 1
 	if p.Rules.IncludeReaders {
 		maxTier = 2
+	}
+	if p.AllRoles {
+		maxTier = tierNone
 	}
 	names := p.Rules.NonHuman.Names
 	patterns := make([]string, 0, len(names))

@@ -22,7 +22,7 @@ func TestNestedMembers(t *testing.T) {
 	w.remove("group", "gone")
 	w.store(t)
 	members := func(group string) []string {
-		return w.lines(t, directory.MembersSQL+"SELECT concat(kind, ' ', id, ' ', toString(depth)) FROM members ORDER BY ALL", directory.Members(tenant, group)...)
+		return w.lines(t, directory.MembersSQL+"SELECT concat(kind, ' ', id, ' ', toString(depth)) FROM members ORDER BY ALL", directory.Members(tenant, group, false)...)
 	}
 	groups := func(member string) []string {
 		return w.lines(t, directory.GroupsSQL+"SELECT concat(id, ' ', toString(depth)) FROM groups_of ORDER BY ALL", directory.Groups(tenant, member)...)
@@ -31,6 +31,8 @@ func TestNestedMembers(t *testing.T) {
 		"group deep 2", "group left 1", "group right 1", "group top 3",
 		"service_principal robot 1", "user ada 1", "user bob 2", "user cleo 2", "user dora 3",
 	}, members("TOP")))
+	require.Equal(t, []string{"group left 1", "group right 1", "service_principal robot 1", "user ada 1"}, w.lines(t,
+		directory.MembersSQL+"SELECT concat(kind, ' ', id, ' ', toString(depth)) FROM members ORDER BY ALL", directory.Members(tenant, "top", true)...))
 	require.Equal(t, []string{"user ada 1"}, members("lone"))
 	for _, group := range []string{"empty", "gone", "none"} {
 		require.Empty(t, members(group), group)
@@ -49,7 +51,7 @@ func TestTheDepthIsBounded(t *testing.T) {
 		w.group(name(n), "u"+name(n), "g:"+name(n+1))
 	}
 	w.store(t)
-	users := w.lines(t, directory.MembersSQL+"SELECT id FROM members WHERE kind = 'user' ORDER BY id", directory.Members(tenant, name(0))...)
+	users := w.lines(t, directory.MembersSQL+"SELECT id FROM members WHERE kind = 'user' ORDER BY id", directory.Members(tenant, name(0), false)...)
 	require.Len(t, users, 33)
 	require.True(t, slices.IsSorted(users))
 }

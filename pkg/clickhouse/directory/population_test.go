@@ -111,6 +111,10 @@ func TestWhoIsPrivileged(t *testing.T) {
 	rules := directory.DefaultRules()
 	rules.IncludeReaders = true
 	require.Contains(t, w.privileged(t, rules), "reader Global Reader t2 active")
+	all := w.population(rules)
+	all.AllRoles = true
+	require.Equal(t, []string{"Custom Reader 255", "Directory Readers 255"}, w.lines(t,
+		directory.PopulationSQL+"SELECT concat(role_name, ' ', toString(tier)) FROM privileged WHERE principal_id = 'harmless' ORDER BY ALL", all.Params()...))
 }
 
 func TestEveryClassAndItsReason(t *testing.T) {
@@ -151,11 +155,13 @@ func TestEveryClassAndItsReason(t *testing.T) {
 			w.role("role_assignment", global, "outer")
 		}, []string{member, "admin: Global Administrator (active, by Group outer)"}},
 		{"reader", func(id string) { w.user(id); w.role("role_assignment", reader, id) }, []string{member}},
-		{"shared", func(id string) {
-			w.user(id, alone, func(u *user) { u.PasswordPolicies = []string{"DisablePasswordExpiration"} })
-			mailbox(id, "shared")
+		{
+			"shared", func(id string) {
+				w.user(id, alone, func(u *user) { u.PasswordPolicies = []string{"DisablePasswordExpiration"} })
+				mailbox(id, "shared")
+			},
+			[]string{member, "shared_mailbox: purpose of the mailbox"},
 		},
-			[]string{member, "shared_mailbox: purpose of the mailbox"}},
 		{"reported", func(id string) {
 			w.user(id)
 			w.put("mailbox_usage", id, &directoryv1.Object{Raw: []byte(`{"recipientType":"Shared"}`)})
@@ -169,31 +175,41 @@ func TestEveryClassAndItsReason(t *testing.T) {
 		{"svc-two", func(id string) { w.user(id, alone) }, []string{member, "non_human: named svc-*", noPerson}},
 		{"title", func(id string) { w.user(id, alone, func(u *user) { u.DisplayName = "SVC-Backup" }) }, []string{member, "non_human: named svc-*", noPerson}},
 		{"svcXtwo", func(id string) { w.user(id, alone) }, []string{member}}, // "_" of a pattern is itself
-		{"eternal", func(id string) {
-			w.user(id, alone, func(u *user) { u.PasswordPolicies = []string{"DisablePasswordExpiration"} })
+		{
+			"eternal", func(id string) {
+				w.user(id, alone, func(u *user) { u.PasswordPolicies = []string{"DisablePasswordExpiration"} })
+			},
+			[]string{member, noPerson, "non_human: password never expires"},
 		},
-			[]string{member, noPerson, "non_human: password never expires"}},
-		{"client", func(id string) {
-			w.user(id, alone)
-			activity(id, &directoryv1.UserActivity{LastNonInteractiveSignInAt: at})
+		{
+			"client", func(id string) {
+				w.user(id, alone)
+				activity(id, &directoryv1.UserActivity{LastNonInteractiveSignInAt: at})
+			},
+			[]string{member, noPerson, "non_human: never signed in itself"},
 		},
-			[]string{member, noPerson, "non_human: never signed in itself"}},
-		{"person", func(id string) {
-			w.user(id, alone)
-			activity(id, &directoryv1.UserActivity{LastNonInteractiveSignInAt: at, LastSignInAt: at})
+		{
+			"person", func(id string) {
+				w.user(id, alone)
+				activity(id, &directoryv1.UserActivity{LastNonInteractiveSignInAt: at, LastSignInAt: at})
+			},
+			[]string{member},
 		},
-			[]string{member}},
 		{"licensed", func(id string) {
 			w.user(id, alone, func(u *user) {
 				u.Mail, u.LicenceSkuIds, u.PasswordPolicies = "a@b", []string{"e5"}, []string{"DisablePasswordExpiration"}
 			})
 		}, []string{member}},
-		{"sync", func(id string) { w.user(id); w.role("role_assignment", syncRole, id) },
-			[]string{member, "admin: " + syncRole + " (active)", "non_human: synchronises an on-premises directory"}},
+		{
+			"sync", func(id string) { w.user(id); w.role("role_assignment", syncRole, id) },
+			[]string{member, "admin: " + syncRole + " (active)", "non_human: synchronises an on-premises directory"},
+		},
 		{"Sync_DC1_abc", func(id string) { w.user(id) }, []string{member, "non_human: synchronises an on-premises directory"}},
 		{"syncope", func(id string) { w.user(id) }, []string{member}},
-		{"svc-break-glass", func(id string) { w.user(id, alone); w.role("role_assignment", global, id) },
-			[]string{member, "admin: Global Administrator (active)", "emergency_access: declared"}},
+		{
+			"svc-break-glass", func(id string) { w.user(id, alone); w.role("role_assignment", global, id) },
+			[]string{member, "admin: Global Administrator (active)", "emergency_access: declared"},
+		},
 		{"both", func(id string) { w.user(id) }, []string{member, "emergency_access: declared"}},
 	}
 	w.definition(global, &directoryv1.RoleDefinition{DisplayName: "Global Administrator", TemplateId: global, IsBuiltIn: new(true)})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/decode"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
 
 // horizonSlack is how far ahead of our clock the present may be: clocks differ, and records come late
@@ -57,7 +58,7 @@ func (s *search) run(ctx context.Context) ([]*eventv1.Event, *cursor, error) {
 		case err == nil && end:
 			return s.found, nil, nil
 		case err == nil && len(s.found) < s.size && !s.late():
-		case err == nil, errors.Is(err, errTooLarge) && s.at != s.begin:
+		case err == nil, errors.Is(err, failure.ErrTooLarge) && s.at != s.begin:
 			return s.found, &s.at, nil
 		default:
 			return nil, nil, err
@@ -109,7 +110,7 @@ func (s *search) gather(ctx context.Context, d *descent) (keys []key, end bool, 
 		}
 		some, err := s.keys(ctx, w, limit-len(keys))
 		switch {
-		case errors.Is(err, errTooLarge) && time.Now().Before(s.deadline) && d.shrink():
+		case errors.Is(err, failure.ErrTooLarge) && time.Now().Before(s.deadline) && d.shrink():
 			s.server.set.Metrics.Shrunk.WithLabelValues().Inc()
 		case err != nil:
 			return distinct(keys), false, err
@@ -185,7 +186,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 	}))
 	rows, err := s.server.set.Store.Query(asking, statement, params...)
 	if err != nil {
-		return fmt.Errorf("searching sign-ins: %w", shown(ctx, err))
+		return fmt.Errorf("searching sign-ins: %w", failure.OfStore(ctx, err))
 	}
 	defer rows.Close() //nolint:errcheck // Err tells
 	for rows.Next() {
@@ -194,7 +195,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("searching sign-ins: %w", shown(ctx, err))
+		return fmt.Errorf("searching sign-ins: %w", failure.OfStore(ctx, err))
 	}
 	return nil
 }

@@ -2,54 +2,17 @@ package signins
 
 import (
 	"context"
-	"errors"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc/codes"
 
 	"github.com/entraflow/entraflow/pkg/clock"
-	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/telemetry"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
-
-func TestErrorsOfTheStore(t *testing.T) {
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	exception := func(code int32) error { return &clickhouse.Exception{Code: code, Message: "secret"} }
-	cases := map[string]struct {
-		ctx  context.Context //nolint:containedctx // a case
-		err  error
-		want codes.Code // Unknown: not shown
-	}{
-		"refused":      {t.Context(), &net.OpError{Op: "dial", Err: errors.New("refused")}, codes.Unavailable},
-		"slow":         {t.Context(), exception(codeTimeout), codes.ResourceExhausted},
-		"our time":     {t.Context(), context.DeadlineExceeded, codes.ResourceExhausted},
-		"memory":       {t.Context(), exception(codeMemoryLimit), codes.ResourceExhausted},
-		"busy":         {t.Context(), exception(codeTooManyQueries), codes.Unavailable},
-		"no table":     {t.Context(), exception(codeUnknownTable), codes.Unavailable},
-		"syntax":       {t.Context(), exception(62), codes.Unknown},
-		"call is over": {ended, exception(codeQueryWasCancelled), codes.Unknown},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			err := shown(tc.ctx, tc.err)
-			var s grpcserver.Shown
-			if !errors.As(err, &s) {
-				require.Equal(t, tc.want, codes.Unknown)
-				return
-			}
-			require.Equal(t, tc.want, s.GRPCCode())
-			require.NotContains(t, s.Error()+s.Remedy(), "secret")
-			require.ErrorIs(t, err, tc.err, "the log needs the cause")
-		})
-	}
-	require.NoError(t, shown(t.Context(), nil))
-}
 
 // heavy is a store with a row every minute of which no statement may look at more than a span.
 type heavy struct {
@@ -70,7 +33,7 @@ func (h *heavy) Query(_ context.Context, query string, args ...any) (driver.Rows
 	}
 	from, at := params["from"].(int64), params["at"].(int64) //nolint:errcheck // a fault of the test
 	if at-from > h.span {
-		return nil, &clickhouse.Exception{Code: codeMemoryLimit}
+		return nil, &clickhouse.Exception{Code: 241}
 	}
 	return &fakeRows{}, nil
 }
@@ -144,5 +107,5 @@ func TestASearchThatCannotBeSmallerIsRefused(t *testing.T) {
 	last := time.Now().UnixMilli()
 	store := &heavy{first: last - 1_000_000_000, last: last, span: 1}
 	_, _, err := newSearch(t, store, time.Minute).run(t.Context())
-	require.ErrorIs(t, err, errTooLarge)
+	require.ErrorIs(t, err, failure.ErrTooLarge)
 }

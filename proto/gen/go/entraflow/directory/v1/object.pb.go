@@ -130,7 +130,7 @@ type Object struct {
 	// display_name is the object's displayName. Empty: it has none. A tombstone keeps the last one.
 	DisplayName string `protobuf:"bytes,10,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// raw is the object's JSON as Graph wrote it, without annotations and relations; empty for tombstones and
-	// shards of members, and if raw_blob is set.
+	// shards of members.
 	Raw []byte `protobuf:"bytes,11,opt,name=raw,proto3" json:"raw,omitempty"`
 	// payload is the object's model. Absent in tombstones and for kinds without a model, which have raw alone.
 	//

@@ -1,4 +1,4 @@
-package signins
+package failure
 
 import (
 	"context"
@@ -10,11 +10,14 @@ import (
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 )
 
+// Errors of methods that ask ClickHouse.
 var (
-	errAway = grpcserver.NewError(codes.Unavailable, "STORE_UNAVAILABLE",
-		"the store of sign-ins cannot be reached",
+	// ErrAway is the error of a method while the store cannot answer.
+	ErrAway = grpcserver.NewError(codes.Unavailable, "STORE_UNAVAILABLE",
+		"the store cannot be reached",
 		"try again in some seconds; the gateway's log has the cause")
-	errTooLarge = grpcserver.NewError(codes.ResourceExhausted, "SEARCH_TOO_LARGE",
+	// ErrTooLarge is the error of a question that takes more than it may.
+	ErrTooLarge = grpcserver.NewError(codes.ResourceExhausted, "SEARCH_TOO_LARGE",
 		"the search needs more time or memory than one may take",
 		"ask for a shorter time, name tenants, or ask for smaller pages")
 )
@@ -34,9 +37,9 @@ const (
 	codeAllConnectionsFailed = 279
 )
 
-// shown turns an error of a query into what the client may read. Errors that tell of a fault of ours
+// OfStore turns an error of a statement into what the client may read. Errors that tell of a fault of ours
 // stay as they are: the frame hides them.
-func shown(ctx context.Context, err error) error {
+func OfStore(ctx context.Context, err error) error {
 	var exception *clickhouse.Exception
 	switch {
 	case err == nil:
@@ -44,16 +47,16 @@ func shown(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx) // the call ended; whatever came of it is a consequence
 	case errors.Is(err, context.DeadlineExceeded):
-		return errTooLarge.Because(err)
+		return ErrTooLarge.Because(err)
 	case !errors.As(err, &exception):
-		return errAway.Because(err)
+		return ErrAway.Because(err)
 	}
 	switch exception.Code {
 	case codeTimeout, codeTooSlow, codeMemoryLimit, codeTooManyBytes, codeTooManyRowsOrBytes, codeQueryWasCancelled:
-		return errTooLarge.Because(err)
+		return ErrTooLarge.Because(err)
 	case codeTooManyQueries, codeAllConnectionsFailed, codeUnknownTable, codeUnknownDatabase, codeTableIsBeingDropped:
 		// Tables are unknown until the sink has made them.
-		return errAway.Because(err)
+		return ErrAway.Because(err)
 	default:
 		return err
 	}
