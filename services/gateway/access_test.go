@@ -62,6 +62,7 @@ func TestNoMethodWorksWithoutTheToken(t *testing.T) {
 	names := w.methods(t)
 	for _, service := range []string{
 		"/entraflow.control.v1.SignInService/SearchSignIns", "/entraflow.control.v1.EventService/Subscribe",
+		"/entraflow.control.v1.DirectoryService/GetUser", "/entraflow.control.v1.DirectoryService/ListHistory",
 		"/entraflow.control.v1.IntegrationService/ResetCredentials", "/entraflow.control.v1.IntegrationService/WatchRun",
 		"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",

@@ -8,6 +8,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
@@ -19,6 +20,8 @@ const DefaultAddress = "127.0.0.1:7300"
 type (
 	// SearchConfig bounds searches.
 	SearchConfig = signins.Config
+	// DirectoryConfig bounds answers about the directory, and has the rules by which users are classified.
+	DirectoryConfig = directory.Config
 	// SubscribeConfig bounds subscriptions.
 	SubscribeConfig = subscribe.Config
 )
@@ -39,6 +42,8 @@ type Config struct {
 	Seal seal.Config `yaml:"seal"`
 	// Search bounds SearchSignIns.
 	Search SearchConfig `yaml:"search"`
+	// Directory bounds DirectoryService and says what users are.
+	Directory DirectoryConfig `yaml:"directory"`
 	// Subscribe bounds Subscribe.
 	Subscribe SubscribeConfig `yaml:"subscribe"`
 	// ProbeInterval is how often store and bus are asked whether they are there, for the health service.
@@ -50,7 +55,7 @@ func DefaultConfig() Config {
 	c := Config{
 		GRPC: grpcserver.DefaultConfig(), TokenFile: "data/credentials/gateway.token",
 		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
-		Search: signins.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
+		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
 	}
 	c.GRPC.Address = DefaultAddress
@@ -70,6 +75,7 @@ func (c Config) Validate() error {
 	}
 	p.Under("seal", c.Seal.Validate())
 	p.Under("search", c.Search.Validate())
+	p.Under("directory", c.Directory.Validate())
 	p.Under("subscribe", c.Subscribe.Validate())
 	p.Check(c.ProbeInterval > 0, "probe_interval", "must be positive")
 	return p.Err()

@@ -1,5 +1,5 @@
-// Package gateway answers programs and people over gRPC: searches of what is stored, events as they
-// come, and what is connected.
+// Package gateway answers programs and people over gRPC: searches of what is stored, what the directories of
+// tenants have, events as they come, and what is connected.
 //
 // It reads ClickHouse, the stream EVENTS, the object store blobs and the bucket runs. It writes the bucket
 // integrations, credentials sealed, the stream COMMANDS, and the files of its token and of the master key; it asks the
@@ -28,6 +28,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/connect"
+	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 	"github.com/entraflow/entraflow/services/gateway/internal/token"
@@ -135,8 +136,15 @@ func (s *Service) build(secret config.Secret, store *store, connecting connect.S
 	if err != nil {
 		return nil, nil, err
 	}
+	directoryPages, err := token.NewCodec(secret, "directory page")
+	if err != nil {
+		return nil, nil, err
+	}
 	search := signins.NewServer(s.cfg.Search, signins.Settings{
 		Store: store, Tokens: pages, Clock: s.set.Clock, Metrics: s.metrics.search,
+	})
+	objects := directory.NewServer(s.cfg.Directory, directory.Settings{
+		Store: store, Tokens: directoryPages, Clock: s.set.Clock, Metrics: s.metrics.directory,
 	})
 	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
 		JetStream: connecting.Conn.JetStream(), Blobs: bus.NewBlobs(connecting.Conn), Tokens: places,
@@ -149,6 +157,7 @@ func (s *Service) build(secret config.Secret, store *store, connecting connect.S
 		},
 		Register: func(r grpc.ServiceRegistrar) {
 			controlv1.RegisterSignInServiceServer(r, search)
+			controlv1.RegisterDirectoryServiceServer(r, objects)
 			controlv1.RegisterEventServiceServer(r, events)
 			controlv1.RegisterIntegrationServiceServer(r, connect.NewServer(connecting))
 		},
@@ -188,8 +197,8 @@ func (s *Service) announce(ctx context.Context, server *grpcserver.Server, probe
 func Program() app.Service[Config] {
 	return app.Service[Config]{
 		Name:    "gateway",
-		Short:   "serve searches, live events and integrations over gRPC",
-		Long:    "Answers searches from ClickHouse, streams events from NATS and keeps integrations, for clients over gRPC.",
+		Short:   "serve searches, the directory, live events and integrations over gRPC",
+		Long:    "Answers searches and questions about the directory from ClickHouse, streams events from NATS and keeps integrations, for clients over gRPC.",
 		Default: DefaultConfig,
 		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
 			return New(c, Settings{Settings: set})

@@ -84,6 +84,7 @@ func TestWithoutAStoreEventsStillCome(t *testing.T) {
 	require.Equal(t, "try again in some seconds; the gateway's log has the cause", info.GetMetadata()["remedy"])
 
 	w.serving(t, controlv1.SignInService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
+	w.serving(t, controlv1.DirectoryService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
 	w.serving(t, controlv1.EventService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	s := w.subscribe(t, &controlv1.SubscribeRequest{})
 	publish(t, w.publisher(t), signIn("1", tenantA))
@@ -105,6 +106,9 @@ func TestWithoutTablesTheStoreIsAway(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.store.Conn().Exec(t.Context(), "DROP TABLE sign_ins"))
 	_, err := controlv1.NewSignInServiceClient(w.conn).SearchSignIns(t.Context(), &controlv1.SearchSignInsRequest{})
+	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
+	require.NoError(t, w.store.Conn().Exec(t.Context(), "DROP TABLE users"))
+	_, err = controlv1.NewDirectoryServiceClient(w.conn).SearchUsers(t.Context(), &controlv1.SearchUsersRequest{})
 	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 }
 

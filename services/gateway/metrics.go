@@ -4,12 +4,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/entraflow/entraflow/pkg/telemetry"
+	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
 
 type metrics struct {
 	search    signins.Metrics
+	directory directory.Metrics
 	subscribe subscribe.Metrics
 	up        *prometheus.GaugeVec
 }
@@ -18,6 +20,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 	m := telemetry.NewMetrics(registry, "gateway")
 	made := metrics{
 		search:    signins.NewMetrics(m),
+		directory: directory.NewMetrics(m),
 		subscribe: subscribe.NewMetrics(m),
 		up:        m.Gauge("dependency_up", "1 while the store or the bus answers.", "dependency"),
 	}

@@ -108,6 +108,7 @@ func (p probe) probeStore(ctx context.Context, last error) error {
 		return err
 	}
 	p.set(controlv1.SignInService_ServiceDesc.ServiceName, "store", err == nil)
+	p.set(controlv1.DirectoryService_ServiceDesc.ServiceName, "store", err == nil)
 	switch {
 	case err != nil && last == nil:
 		p.store.set.Logger.Warn("store is away", slog.Any("err", err))

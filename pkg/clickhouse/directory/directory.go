@@ -111,7 +111,7 @@ func (p Population) Params() []any {
 	}
 	return []any{
 		clickhouse.Named("tenants", lower(p.Tenants)),
-		clickhouse.Named("user_ids", lower(p.Users)),
+		clickhouse.Named("user_ids", append([]string{}, p.Users...)),
 		clickhouse.Named("now", p.Now.UTC().Format("2006-01-02 15:04:05.000")),
 		clickhouse.Named("max_tier", maxTier),
 		clickhouse.Named("max_depth", maxDepth),
