@@ -67,7 +67,7 @@ func newRoot(p Process) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "entractl",
 		Short: "Ask an Entraflow gateway",
-		Long: "Searches sign-ins, follows events and connects tenants at an Entraflow gateway.\n\n" +
+		Long: "Searches sign-ins, follows events, looks into directories and connects tenants at an Entraflow gateway.\n\n" +
 			"Where it looks: --server, else " + envServer + ", else " + defaultServer + ".\n" +
 			"Its token: the file --token-file, else " + envTokenFile + ", else " + defaultTokenFile + ",\n" +
 			"which `entraflow up` makes in the folder it runs in.",
@@ -79,7 +79,8 @@ func newRoot(p Process) *cobra.Command {
 	flags.StringVar(&target.tokenFile, "token-file", orDefault(p.Getenv(envTokenFile), defaultTokenFile), "file that holds the gateway's token")
 	flags.BoolVar(&target.tls, "tls", false, "use TLS, with the system's certificate authorities")
 	flags.StringVar(&target.caFile, "ca-file", "", "use TLS, with the certificate authorities in this PEM file")
-	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target), newIntegration(&target, p))
+	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target), newIntegration(&target, p),
+		newUser(&target, p), newGroup(&target, p), newApp(&target, p))
 	for _, cmd := range root.Commands() {
 		cmd.Args = cobra.NoArgs
 	}

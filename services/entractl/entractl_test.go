@@ -19,11 +19,12 @@ func TestHealth(t *testing.T) {
 	s := newServer(t)
 	s.health.SetServingStatus(controlv1.SignInService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	s.health.SetServingStatus(controlv1.EventService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
-	require.Equal(t, result{stdout: "gateway           serving\nsign-ins (store)  serving\nevents (bus)      serving\n"},
+	s.health.SetServingStatus(controlv1.DirectoryService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	require.Equal(t, result{stdout: "gateway            serving\nsign-ins (store)   serving\ndirectory (store)  serving\nevents (bus)       serving\n"},
 		s.run(t.Context(), "health"))
 	s.health.SetServingStatus(controlv1.SignInService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
 	require.Equal(t, result{
-		1, "gateway           serving\nsign-ins (store)  not serving\nevents (bus)      serving\n",
+		1, "gateway            serving\nsign-ins (store)   not serving\ndirectory (store)  serving\nevents (bus)       serving\n",
 		"entractl: not everything is serving: see the gateway's log\n",
 	}, s.run(t.Context(), "health"))
 }
@@ -108,8 +109,10 @@ func TestCompletion(t *testing.T) {
 	}
 	for flag, want := range map[string]string{
 		"signins --outcome": "failure\ninterrupted\nsuccess\n:4\n", "signins -o": "table\njson\nndjson\n:4\n",
-		"signins --type": "adfs\ninteractive\nmanaged_identity\nnon_interactive\nservice_principal\n:4\n",
-		"tail -o":        "line\njson\n:4\n", "tail --kinds": "signin\naudit\nrisk_detection\nrisky_user\nprovisioning\n:4\n",
+		"signins --type":   "adfs\ninteractive\nmanaged_identity\nnon_interactive\nservice_principal\n:4\n",
+		"user list --type": "guest\nmember\n:4\n", "user show -o": "table\njson\nyaml\n:4\n",
+		"user list --class": "admin\ndisabled\nemergency_access\nguest\nmember\nnon_human\nresource\nshared_mailbox\nsynced\n:4\n",
+		"tail -o":           "line\njson\n:4\n", "tail --kinds": "signin\naudit\nrisk_detection\nrisky_user\nprovisioning\n:4\n",
 	} {
 		got := run(t.Context(), nil, append([]string{"__complete"}, append(strings.Fields(flag), "")...)...)
 		require.Equal(t, want, got.stdout, flag)

@@ -37,7 +37,7 @@ func (t *target) explain(ctx context.Context, err error) error {
 	case answer.Code() == codes.DeadlineExceeded && !ours:
 		return fmt.Errorf("the gateway at %s did not answer in time", t.server)
 	case answer.Code() == codes.ResourceExhausted && !ours:
-		return fmt.Errorf("the answer is too large: %s\nAsk for fewer sign-ins with --limit", clean(answer.Message()))
+		return fmt.Errorf("the answer is too large: %s\nAsk for less with --limit", clean(answer.Message()))
 	default:
 		return errors.New(info + clean(answer.Message()) + remedy(answer))
 	}

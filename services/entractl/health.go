@@ -38,6 +38,7 @@ func (t *target) checkHealth(ctx context.Context, to io.Writer) error {
 	for _, part := range []struct{ name, service string }{
 		{"gateway", ""},
 		{"sign-ins (store)", controlv1.SignInService_ServiceDesc.ServiceName},
+		{"directory (store)", controlv1.DirectoryService_ServiceDesc.ServiceName},
 		{"events (bus)", controlv1.EventService_ServiceDesc.ServiceName},
 	} {
 		answer, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: part.service})

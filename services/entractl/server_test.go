@@ -31,6 +31,7 @@ type server struct {
 	controlv1.UnimplementedSignInServiceServer
 	controlv1.UnimplementedEventServiceServer
 	integrations
+	directory
 
 	address, tokenFile string
 	health             *health.Server
@@ -58,6 +59,7 @@ func newServer(t *testing.T) *server {
 	controlv1.RegisterSignInServiceServer(grpcServer, s)
 	controlv1.RegisterEventServiceServer(grpcServer, s)
 	controlv1.RegisterIntegrationServiceServer(grpcServer, s)
+	controlv1.RegisterDirectoryServiceServer(grpcServer, s)
 	healthv1.RegisterHealthServer(grpcServer, s.health)
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -25,7 +25,7 @@ const (
 var tints = map[string]string{
 	"yes": green, "ok": green, "succeeded": green,
 	"no": yellow, "stalled": yellow, "partly succeeded": yellow, "disabled": yellow,
-	"failed": red, "cancelled": red, "problem": red,
+	"failed": red, "cancelled": red, "problem": red, "expired": red,
 }
 
 func (s style) paint(colour, text string) string {
