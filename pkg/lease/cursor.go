@@ -116,3 +116,16 @@ func (c *Cursor) write(ctx context.Context, value []byte) error {
 	c.value, c.revision = fenced[fenceBytes:], revision
 	return nil
 }
+
+// ForgetCursors removes the cursors whose keys begin with these parts, whoever holds their lease.
+func ForgetCursors(ctx context.Context, kv jetstream.KeyValue, prefix string) error {
+	keys, err := kv.ListKeysFiltered(ctx, prefix+".>")
+	if err != nil {
+		return fmt.Errorf("forgetting cursors: %w", err)
+	}
+	var failed error
+	for key := range keys.Keys() { // read to its end, or its goroutine stays
+		failed = errors.Join(failed, kv.Purge(ctx, key))
+	}
+	return failed
+}

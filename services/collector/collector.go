@@ -9,25 +9,18 @@ package collector
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/bus"
-	"github.com/entraflow/entraflow/pkg/entra/budget"
 	"github.com/entraflow/entraflow/pkg/entra/slots"
-	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
-	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/pkg/session"
 	"github.com/entraflow/entraflow/pkg/shift"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
-	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 	"github.com/entraflow/entraflow/services/collector/internal/tenant"
 )
 
@@ -96,115 +89,36 @@ func (c *Collector) Run(ctx context.Context) error {
 		return lifecycle.OrDone(ctx, err)
 	}
 	defer publisher.Close(lasting) //nolint:errcheck // what has no PubAck is read again
-	parts, err := c.open(ctx, conn, publisher, sealer)
+	return c.serve(ctx, conn, publisher, sealer)
+}
+
+// serve opens what the service works with and runs everything until ctx is done or a part fails.
+func (c *Collector) serve(ctx context.Context, conn *bus.Conn, publisher *bus.Publisher, sealer *seal.Sealer) error {
+	base, err := session.OpenBase(ctx, session.BaseSettings{
+		Conn: conn, Instance: c.instance(), Sealer: sealer, Gate: c.cfg.Gate,
+		Streams:     []string{eventv1.EventStream, eventv1.DeadLetterStream},
+		BudgetScale: c.cfg.BudgetScale, Clock: c.set.Clock, Logger: c.set.Logger, Registerer: c.set.Registry,
+	})
 	if err != nil {
 		return lifecycle.OrDone(ctx, err)
 	}
-	return c.serve(ctx, conn, parts)
-}
-
-// parts is what Run opens.
-type parts struct {
-	tenants  tenant.Settings
-	sessions session.Settings
-	gate     *bus.Gate
-	budget   *budget.Budget
-	sealer   *seal.Sealer
-}
-
-func (c *Collector) open(ctx context.Context, conn *bus.Conn, publisher *bus.Publisher, sealer *seal.Sealer) (parts, error) {
-	gate, err := bus.NewGate(conn, c.cfg.Gate, eventv1.EventStream, eventv1.DeadLetterStream)
-	if err != nil {
-		return parts{}, err
-	}
-	checkpoints, err := conn.Bucket(ctx, bus.BucketCheckpoints)
-	if err != nil {
-		return parts{}, err
-	}
-	budgets, err := conn.Bucket(ctx, bus.BucketBudgets)
-	if err != nil {
-		return parts{}, err
-	}
-	kept, err := integrations.Open(ctx, conn, sealer)
-	if err != nil {
-		return parts{}, err
-	}
-	shown, err := runs.Open(ctx, conn)
-	if err != nil {
-		return parts{}, err
-	}
-	limits, err := budget.New(budget.Settings{
-		KV: budget.JetStream(budgets), Replica: c.instance(), Service: c.Name(), Scale: c.cfg.BudgetScale,
-		Clock: c.set.Clock, Registerer: c.set.Registry,
+	sessions := base.Settings()
+	sessions.Endpoints, sessions.DataTypes, sessions.Reads = c.endpoints, tenant.Tested(), tenant.Reads
+	sessions.ProbeInterval = c.cfg.Tenant.ProbeInterval
+	work := tenant.Work(c.cfg.Tenant, tenant.Settings{
+		Base: base, Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher),
+		Slots: slots.New(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
+		Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics,
 	})
-	if err != nil {
-		return parts{}, err
-	}
-	return parts{
-		gate: gate, budget: limits, sealer: sealer,
-		tenants: tenant.Settings{
-			Publisher: publisher, DeadLetters: bus.NewDeadLetters(conn, publisher), Gate: gate, Checkpoints: checkpoints,
-			Slots: slots.New(c.cfg.Pages), Recent: tenant.NewRecent(c.cfg.RecentRecords), Decoders: tenant.NewDecoders(),
-			Clock: c.set.Clock, Logger: c.set.Logger, Metrics: c.metrics,
-		},
-		sessions: session.Settings{
-			Service: c.Name(), Integrations: kept, Runs: shown, Budget: limits, Endpoints: c.endpoints,
-			DataTypes: tenant.Tested(), Reads: tenant.Reads, ProbeInterval: c.cfg.Tenant.ProbeInterval,
-			Clock: c.set.Clock, Logger: c.set.Logger, Registerer: c.set.Registry,
-		},
-	}, nil
-}
-
-// serve runs everything until ctx is done or a part fails.
-func (c *Collector) serve(ctx context.Context, conn *bus.Conn, p parts) error {
-	commands, err := bus.NewConsumer(conn, bus.DefaultConsumerConfig(), bus.ConsumerSettings{Stream: statev1.CommandStream, Durable: c.Name()})
+	tasks, err := base.Tasks(sessions, work, VerbCollect, func() { close(c.ready) })
 	if err != nil {
 		return err
 	}
-	exists := func(ctx context.Context, integration string) error {
-		_, err := p.sessions.Integrations.Get(ctx, integration)
-		return err
-	}
-	asked := ctx
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var tasks sync.WaitGroup
-	run := func(what string, work func(context.Context) error) {
-		tasks.Go(func() {
-			if err := work(ctx); err != nil && ctx.Err() == nil {
-				stop(fmt.Errorf("%s: %w", what, err))
-			}
-		})
-	}
-	run("keeping to limits", p.budget.Run)
-	run("watching streams", p.gate.Run)
-	run("taking commands", func(ctx context.Context) error {
-		return commands.Run(ctx, p.sessions.Runs.Handler(VerbCollect, exists))
-	})
-	run("answering", func(ctx context.Context) error {
-		return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{p.sealer, p.sessions}.test)
-	})
-	run("sharing tenants", c.shift(conn, p).Run)
-	<-ctx.Done()
-	tasks.Wait()
-	if asked.Err() != nil {
-		return nil
-	}
-	return context.Cause(ctx)
-}
-
-// shift is the tenants of this replica.
-func (c *Collector) shift(conn *bus.Conn, p parts) *shift.Shift {
-	work := tenant.Work(c.cfg.Tenant, p.tenants)
-	return shift.New(shift.Settings{
-		Conn: conn, Instance: c.instance(), Integrations: p.sessions.Integrations, Logger: c.set.Logger,
-		Concerns:  func(r integrations.Record) bool { return r.Integration.GetEntra() != nil },
-		NewWorker: func(r integrations.Record) shift.Worker { return session.NewWorker(r, p.sessions, work) },
-		Forget: func(ctx context.Context, id string) error {
-			return errors.Join(p.sessions.Runs.Forget(ctx, id), tenant.Forget(ctx, p.tenants.Checkpoints, id))
+	return lifecycle.RunTasks(ctx, append(tasks, lifecycle.Task{
+		What: "answering", Run: func(ctx context.Context) error {
+			return bus.Answer(ctx, conn, bus.QuestionTestConnection, newTestRequest, tester{sealer, sessions}.test)
 		},
-		Known: func() { close(c.ready) },
-	})
+	})...)
 }
 
 // instance names this process among its replicas.

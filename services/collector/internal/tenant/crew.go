@@ -61,7 +61,7 @@ func (c *crew) hire(ctx context.Context) error {
 }
 
 func (c *crew) follower(ctx context.Context, info entra.DataTypeInfo) (*follower, error) {
-	cursor, err := lease.OpenCursor(ctx, c.set.Checkpoints, cursorKey(c.id, c.s.Record.TenantID(), info.ID), c.s.Lease)
+	cursor, err := lease.OpenCursor(ctx, c.set.Base.Checkpoints, c.set.Base.CursorKey(c.id, c.s.Record.TenantID(), string(info.ID)), c.s.Lease)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (f *follower) read(ctx context.Context, w window.Interval, class budget.Cla
 			return r, err
 		}
 		r.pages++
-		if err := f.set.Gate.Wait(ctx); err != nil {
+		if err := f.set.Base.Gate.Wait(ctx); err != nil {
 			return r, err
 		}
 		seen, err := f.publish(ctx, batch, page, &r)

@@ -8,12 +8,8 @@ package tenant
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clock"
@@ -24,10 +20,9 @@ import (
 
 // Settings is what all tenants of a process share.
 type Settings struct {
+	Base        *session.Base
 	Publisher   *bus.Publisher
 	DeadLetters *bus.DeadLetters
-	Gate        *bus.Gate
-	Checkpoints jetstream.KeyValue
 	Slots       slots.Slots
 	Recent      *Recent
 	Decoders    Decoders
@@ -38,25 +33,6 @@ type Settings struct {
 
 // service names the service in keys, texts and metrics.
 const service = "collector"
-
-// cursorKey is where the cursor of a data type is in the bucket checkpoints. An integration that is made again for another
-// tenant begins anew.
-func cursorKey(integration, tenant string, id entra.DataType) string {
-	return bus.Key(service, integration, tenant, string(id))
-}
-
-// Forget removes the cursors of an integration from the bucket checkpoints.
-func Forget(ctx context.Context, checkpoints jetstream.KeyValue, integration string) error {
-	keys, err := checkpoints.ListKeysFiltered(ctx, bus.Key(service, integration)+".>")
-	if err != nil {
-		return fmt.Errorf("forgetting cursors: %w", err)
-	}
-	var failed error
-	for key := range keys.Keys() { // read to its end, or its goroutine stays
-		failed = errors.Join(failed, checkpoints.Purge(ctx, key))
-	}
-	return failed
-}
 
 // Tested are the data types that a test asks for: all that are collected, and the users, which tell whether the
 // directory can be read.
