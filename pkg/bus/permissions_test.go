@@ -90,7 +90,7 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 	cases := map[string]struct{ publish, subscribe, noPublish, noSubscribe []string }{
 		bus.UserCollector: {
 			publish: []string{
-				events, "dead.v1.collector.graph.t", "$KV.checkpoints.a.b", "$KV.leases.collector.x", "$KV.runs.x", "$KV.budgets.x",
+				events, "dead.v1.collector.graph.t", "$KV.checkpoints.a.b", "$KV.leases.collector.x", "$KV.runs.collector.x", "$KV.budgets.x",
 				"$JS.API.CONSUMER.MSG.NEXT.COMMANDS.collector", "$JS.API.STREAM.PURGE.COMMANDS",
 			},
 			subscribe: []string{mine + "collector.x", "questions.v1.collector.test_connection"},
@@ -113,12 +113,12 @@ func TestUsersKeepToTheirRows(t *testing.T) {
 		},
 		bus.UserDirectorySync: {
 			publish: []string{
-				"directory.v1.user.t.x", "dead.v1.directorysync.graph.t", "$KV.checkpoints.a.b", "$KV.leases.directorysync.x", "$KV.runs.x",
+				"directory.v1.user.t.x", "dead.v1.directorysync.graph.t", "$KV.checkpoints.a.b", "$KV.leases.directorysync.x", "$KV.runs.directorysync.x",
 				"$KV.budgets.x", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.directorysync", "$JS.API.CONSUMER.CREATE.DIRECTORY.x", "$JS.API.DIRECT.GET.DIRECTORY",
 			},
 			subscribe: []string{mine + "directorysync.x", "directory.v1.user.>"},
 			noPublish: []string{
-				events, "$KV.integrations.x", "commands.v1.directorysync.collect.t", "$KV.leases.collector.x", "$JS.API.STREAM.PURGE.DIRECTORY",
+				events, "$KV.integrations.x", "commands.v1.directorysync.collect.t", "$KV.leases.collector.x", "$KV.runs.collector.x", "$JS.API.STREAM.PURGE.DIRECTORY",
 				"$JS.API.CONSUMER.CREATE.DIRECTORY.sink", "$JS.API.STREAM.MSG.DELETE.DIRECTORY",
 			},
 			noSubscribe: []string{events, "commands.v1.>", ">"},

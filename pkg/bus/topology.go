@@ -180,7 +180,7 @@ func Buckets() []Bucket {
 		},
 		// What runs and ran, and how collecting goes.
 		{
-			Name: BucketRuns, Writers: []string{UserCollector, UserDirectorySync}, Readers: []string{UserGateway},
+			Name: BucketRuns, Writers: []string{UserCollector, UserDirectorySync}, Own: true, Readers: []string{UserGateway},
 			MaxBytes: 256 * config.MiB, Replicas: 1,
 		},
 		// Who may send how many requests to Graph.
