@@ -102,10 +102,11 @@ type Object struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// object is the kind token: "user", "group", "group_members", "device", "application", "service_principal",
 	// "directory_role", "role_definition", "role_assignment", "role_eligibility", "role_schedule",
-	// "app_role_assignment", "oauth2_grant", "owners", "conditional_access_policy", "named_location", "policy",
-	// "authentication_strength", "cross_tenant_partner", "organization", "subscribed_sku", "domain",
-	// "authentication_registration", "user_activity", "service_principal_activity", "mailbox", "mailbox_usage",
-	// "managed_device", "device_configuration", "compliance_policy", "mobile_app", "detected_app". Always present.
+	// "app_role_assignment", "oauth2_grant", "application_owners", "service_principal_owners",
+	// "conditional_access_policy", "named_location", "policy", "authentication_strength", "cross_tenant_partner",
+	// "organization", "subscribed_sku", "domain", "authentication_registration", "user_activity",
+	// "service_principal_activity", "mailbox", "mailbox_rules", "managed_device", "device_configuration",
+	// "compliance_policy", "mobile_app", "detected_app". Always present.
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// tenant_id is the directory (tenant) id, lower-case. Always present.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`

@@ -693,7 +693,8 @@ func (x *AuthenticationRegistration) GetLastUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// Mailbox is what is known of a user's mailbox (Graph: mailboxSettings, messageRules).
+// Mailbox is what is known of a user's mailbox: its settings (kind "mailbox", Graph: mailboxSettings) or its rules (kind
+// "mailbox_rules", Graph: messageRules).
 type Mailbox struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// purpose is "user", "shared", "room", "equipment", "linked", "others".

@@ -448,6 +448,115 @@ func (x *TestResponse) GetFault() string {
 	return ""
 }
 
+// DirectoryCursor is the cursor of one data type of the directory of one integration.
+type DirectoryCursor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// delta_link asks for what has changed since the last round. Empty: everything is read.
+	DeltaLink string `protobuf:"bytes,1,opt,name=delta_link,json=deltaLink,proto3" json:"delta_link,omitempty"`
+	// next_link is where a round goes on that is under way. Empty: none is, or it begins anew.
+	NextLink string `protobuf:"bytes,2,opt,name=next_link,json=nextLink,proto3" json:"next_link,omitempty"`
+	// whole says that the round under way reads everything.
+	Whole bool `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`
+	// fingerprint is what was asked for; if that changes, everything is read anew.
+	Fingerprint string `protobuf:"bytes,4,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// whole_time is when everything was last read to the end.
+	WholeTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=whole_time,json=wholeTime,proto3" json:"whole_time,omitempty"`
+	// round_time is when a round last came to its end.
+	RoundTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=round_time,json=roundTime,proto3" json:"round_time,omitempty"`
+	// rows is how many objects were read, written how many states were new.
+	Rows uint64 `protobuf:"varint,7,opt,name=rows,proto3" json:"rows,omitempty"`
+	// written: see rows.
+	Written       uint64 `protobuf:"varint,8,opt,name=written,proto3" json:"written,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectoryCursor) Reset() {
+	*x = DirectoryCursor{}
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectoryCursor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectoryCursor) ProtoMessage() {}
+
+func (x *DirectoryCursor) ProtoReflect() protoreflect.Message {
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectoryCursor.ProtoReflect.Descriptor instead.
+func (*DirectoryCursor) Descriptor() ([]byte, []int) {
+	return file_entraflow_state_v1_state_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DirectoryCursor) GetDeltaLink() string {
+	if x != nil {
+		return x.DeltaLink
+	}
+	return ""
+}
+
+func (x *DirectoryCursor) GetNextLink() string {
+	if x != nil {
+		return x.NextLink
+	}
+	return ""
+}
+
+func (x *DirectoryCursor) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+func (x *DirectoryCursor) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *DirectoryCursor) GetWholeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WholeTime
+	}
+	return nil
+}
+
+func (x *DirectoryCursor) GetRoundTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RoundTime
+	}
+	return nil
+}
+
+func (x *DirectoryCursor) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *DirectoryCursor) GetWritten() uint64 {
+	if x != nil {
+		return x.Written
+	}
+	return 0
+}
+
 var File_entraflow_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_entraflow_state_v1_state_proto_rawDesc = "" +
@@ -483,7 +592,19 @@ const file_entraflow_state_v1_state_proto_rawDesc = "" +
 	"\acontext\x18\x03 \x01(\tR\acontext\"d\n" +
 	"\fTestResponse\x12>\n" +
 	"\x06report\x18\x01 \x01(\v2&.entraflow.control.v1.ConnectionReportR\x06report\x12\x14\n" +
-	"\x05fault\x18\x02 \x01(\tR\x05faultBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
+	"\x05fault\x18\x02 \x01(\tR\x05fault\"\xa9\x02\n" +
+	"\x0fDirectoryCursor\x12\x1d\n" +
+	"\n" +
+	"delta_link\x18\x01 \x01(\tR\tdeltaLink\x12\x1b\n" +
+	"\tnext_link\x18\x02 \x01(\tR\bnextLink\x12\x14\n" +
+	"\x05whole\x18\x03 \x01(\bR\x05whole\x12 \n" +
+	"\vfingerprint\x18\x04 \x01(\tR\vfingerprint\x129\n" +
+	"\n" +
+	"whole_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\twholeTime\x129\n" +
+	"\n" +
+	"round_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\troundTime\x12\x12\n" +
+	"\x04rows\x18\a \x01(\x04R\x04rows\x12\x18\n" +
+	"\awritten\x18\b \x01(\x04R\awrittenBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
 
 var (
 	file_entraflow_state_v1_state_proto_rawDescOnce sync.Once
@@ -497,7 +618,7 @@ func file_entraflow_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_entraflow_state_v1_state_proto_rawDescData
 }
 
-var file_entraflow_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_entraflow_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_entraflow_state_v1_state_proto_goTypes = []any{
 	(*StoredIntegration)(nil),     // 0: entraflow.state.v1.StoredIntegration
 	(*Coverage)(nil),              // 1: entraflow.state.v1.Coverage
@@ -505,27 +626,30 @@ var file_entraflow_state_v1_state_proto_goTypes = []any{
 	(*Command)(nil),               // 3: entraflow.state.v1.Command
 	(*TestRequest)(nil),           // 4: entraflow.state.v1.TestRequest
 	(*TestResponse)(nil),          // 5: entraflow.state.v1.TestResponse
-	(*v1.Integration)(nil),        // 6: entraflow.control.v1.Integration
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*v1.ConnectionReport)(nil),   // 8: entraflow.control.v1.ConnectionReport
+	(*DirectoryCursor)(nil),       // 6: entraflow.state.v1.DirectoryCursor
+	(*v1.Integration)(nil),        // 7: entraflow.control.v1.Integration
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*v1.ConnectionReport)(nil),   // 9: entraflow.control.v1.ConnectionReport
 }
 var file_entraflow_state_v1_state_proto_depIdxs = []int32{
-	6,  // 0: entraflow.state.v1.StoredIntegration.integration:type_name -> entraflow.control.v1.Integration
+	7,  // 0: entraflow.state.v1.StoredIntegration.integration:type_name -> entraflow.control.v1.Integration
 	2,  // 1: entraflow.state.v1.Coverage.intervals:type_name -> entraflow.state.v1.Interval
-	7,  // 2: entraflow.state.v1.Coverage.read_until:type_name -> google.protobuf.Timestamp
-	7,  // 3: entraflow.state.v1.Coverage.reconcile_time:type_name -> google.protobuf.Timestamp
-	7,  // 4: entraflow.state.v1.Coverage.horizon:type_name -> google.protobuf.Timestamp
-	7,  // 5: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
-	7,  // 6: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
-	7,  // 7: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
-	7,  // 8: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
-	6,  // 9: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
-	8,  // 10: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 2: entraflow.state.v1.Coverage.read_until:type_name -> google.protobuf.Timestamp
+	8,  // 3: entraflow.state.v1.Coverage.reconcile_time:type_name -> google.protobuf.Timestamp
+	8,  // 4: entraflow.state.v1.Coverage.horizon:type_name -> google.protobuf.Timestamp
+	8,  // 5: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
+	8,  // 6: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
+	8,  // 7: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
+	8,  // 8: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
+	7,  // 9: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
+	9,  // 10: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
+	8,  // 11: entraflow.state.v1.DirectoryCursor.whole_time:type_name -> google.protobuf.Timestamp
+	8,  // 12: entraflow.state.v1.DirectoryCursor.round_time:type_name -> google.protobuf.Timestamp
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_entraflow_state_v1_state_proto_init() }
@@ -539,7 +663,7 @@ func file_entraflow_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entraflow_state_v1_state_proto_rawDesc), len(file_entraflow_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
