@@ -17,7 +17,6 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/directory"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 )
 
 func (w *world) directory() controlv1.DirectoryServiceClient {
@@ -276,57 +275,4 @@ func TestApplicationsBySoonestEnd(t *testing.T) {
 	}, got, protocmp.Transform()))
 	_, err = w.directory().ListApplications(t.Context(), &controlv1.ListApplicationsRequest{ExpiringWithin: days(-1)})
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
-}
-
-func TestHistoryOfAnObject(t *testing.T) {
-	w := newWorld(t)
-	c := &contoso{}
-	c.user("ada", "ada@example.com").Raw = []byte(`{"id":"ada","version":1}`)
-	updated := c.user("ada", "ada@example.com")
-	updated.Change, updated.Changed, updated.Raw = directoryv1.Change_CHANGE_UPDATED, []string{"department", "jobTitle"}, []byte(`{"id":"ada"}`)
-	c.put("user", "ada", "Ada", &directoryv1.Object{Change: directoryv1.Change_CHANGE_DELETED, Deleted: true})
-	c.put("policy", "security_defaults", "", &directoryv1.Object{})
-	c.put("policy", "security_defaults", "", &directoryv1.Object{}).TenantId = tenantB
-	c.store(t, w)
-	c.store(t, w) // delivered again
-	at := func(minute int) *timestamppb.Timestamp {
-		return timestamppb.New(present().Add(time.Duration(minute) * time.Minute))
-	}
-	want := []*controlv1.ObjectState{
-		{Version: 3, ObservedAt: at(3), Change: "deleted", Deleted: true, DisplayName: "Ada", Integration: "contoso"},
-		{Version: 2, ObservedAt: at(2), Change: "updated", Changed: []string{"department", "jobTitle"}, DisplayName: "Name of ada", Raw: []byte(`{"id":"ada"}`), Integration: "contoso"},
-		{Version: 1, ObservedAt: at(1), Change: "created", DisplayName: "Name of ada", Raw: []byte(`{"id":"ada","version":1}`), Integration: "contoso"},
-	}
-	for _, size := range []int32{0, 1, 2} {
-		req := &controlv1.ListHistoryRequest{Object: "user", Id: "ada", IncludeRaw: true, PageSize: size}
-		var got []*controlv1.ObjectState
-		for range 5 {
-			answer, err := w.directory().ListHistory(t.Context(), req)
-			require.NoError(t, err)
-			got = append(got, answer.GetStates()...)
-			if req.PageToken = answer.GetNextPageToken(); req.GetPageToken() == "" {
-				break
-			}
-		}
-		require.Empty(t, gocmp.Diff(want, got, protocmp.Transform()))
-	}
-	answer, err := w.directory().ListHistory(t.Context(), &controlv1.ListHistoryRequest{Object: "user", Id: "ada"})
-	require.NoError(t, err)
-	require.Empty(t, answer.GetStates()[1].GetRaw())
-	for name, tc := range map[string]struct {
-		req  *controlv1.ListHistoryRequest
-		code codes.Code
-	}{
-		"unknown":       {&controlv1.ListHistoryRequest{Object: "user", Id: "bob"}, codes.NotFound},
-		"other kind":    {&controlv1.ListHistoryRequest{Object: "group", Id: "ada"}, codes.NotFound},
-		"two tenants":   {&controlv1.ListHistoryRequest{Object: "policy", Id: "security_defaults"}, codes.FailedPrecondition},
-		"no kind":       {&controlv1.ListHistoryRequest{Object: "A B", Id: "ada"}, codes.InvalidArgument},
-		"one of both":   {&controlv1.ListHistoryRequest{Object: "policy", Id: "security_defaults", TenantId: tenantB}, codes.OK},
-		"empty id":      {&controlv1.ListHistoryRequest{Object: "user"}, codes.InvalidArgument},
-		"wrong pages":   {&controlv1.ListHistoryRequest{Object: "user", Id: "ada", PageSize: 1001}, codes.InvalidArgument},
-		"negative page": {&controlv1.ListHistoryRequest{Object: "user", Id: "ada", PageSize: -1}, codes.InvalidArgument},
-	} {
-		_, err := w.directory().ListHistory(t.Context(), tc.req)
-		require.Equal(t, tc.code, status.Code(err), "%s: %v", name, err)
-	}
 }

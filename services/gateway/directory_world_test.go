@@ -153,7 +153,7 @@ func applications(c *contoso) {
 	principal("sp-payroll", "Payroll", "Application", "")
 	principal("sp-identity", "Identity", "ManagedIdentity", "", &directoryv1.Credential{KeyId: "managed", EndsAt: at(1)})
 	principal("sp-graph", "Microsoft", "Application", "f8cdef31-a31e-4b4a-93e4-5f571e91255a", &directoryv1.Credential{KeyId: "theirs", EndsAt: at(1)})
-	c.put("owners", "payroll", "", &directoryv1.Object{Payload: &directoryv1.Object_Owners{Owners: &directoryv1.Owners{
+	c.put("application_owners", "payroll", "", &directoryv1.Object{Payload: &directoryv1.Object_Owners{Owners: &directoryv1.Owners{
 		Object: "application", Owners: []*directoryv1.Member{member("user", "ada"), member("service_principal", "sp-payroll")},
 	}}})
 	c.put("service_principal_activity", "sp-activity", "", &directoryv1.Object{Payload: &directoryv1.Object_ServicePrincipalActivity{

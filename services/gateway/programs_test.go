@@ -133,7 +133,7 @@ func TestEntractlSearches(t *testing.T) {
 	raw, ok := found[0]["raw"].(map[string]any)
 	require.True(t, ok)
 	require.Equal(t, "SignInLogs", raw["category"])
-	require.Equal(t, "gateway           serving\nsign-ins (store)  serving\nevents (bus)      serving\n", run("health"))
+	require.Equal(t, "gateway            serving\nsign-ins (store)   serving\ndirectory (store)  serving\nevents (bus)       serving\n", run("health"))
 
 	output, err := w.entractl(t.Context(), binary, "signins", "--ip", "house").CombinedOutput()
 	require.Error(t, err)

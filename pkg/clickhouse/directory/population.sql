@@ -115,7 +115,8 @@ classified AS (
             AND (empty({user_ids:Array(String)}) OR id IN {user_ids:Array(String)})
     ) AS u
     LEFT JOIN (
-        SELECT tenant_id, id, purpose FROM mailboxes WHERE empty({tenants:Array(String)}) OR tenant_id IN {tenants:Array(String)}
+        SELECT tenant_id, id, purpose FROM mailboxes
+        WHERE object = 'mailbox' AND (empty({tenants:Array(String)}) OR tenant_id IN {tenants:Array(String)})
     ) AS m ON m.tenant_id = u.tenant_id AND m.id = u.id
     LEFT JOIN (
         SELECT tenant_id, id, lower(JSONExtractString(raw, 'recipientType')) AS recipient FROM directory_current FINAL

@@ -92,7 +92,7 @@ ORDER BY (tenant_id, id)
 SETTINGS min_bytes_for_wide_part = 268435456;
 {{distributed "authentication_registrations_current" "sipHash64(id)"}}
 
--- Mailboxes with the inbox rules that send mail elsewhere. id is the user's.
+-- Mailboxes: their settings (object mailbox) and the inbox rules that send mail elsewhere (mailbox_rules). id is the user's.
 CREATE TABLE IF NOT EXISTS {{local "mailboxes_current"}}{{on_cluster}} ({{template "object"}}
     purpose LowCardinality(String) COMMENT 'user, shared, room, equipment, linked or others',
     time_zone LowCardinality(String),
@@ -104,6 +104,6 @@ CREATE TABLE IF NOT EXISTS {{local "mailboxes_current"}}{{on_cluster}} ({{templa
     `forwarding.addresses` Array(Array(String)) CODEC(ZSTD(1))
 )
 ENGINE = {{replacing "mailboxes_current" "version"}}
-ORDER BY (tenant_id, id)
+ORDER BY (tenant_id, object, id)
 SETTINGS min_bytes_for_wide_part = 268435456;
 {{distributed "mailboxes_current" "sipHash64(id)"}}

@@ -92,7 +92,7 @@ CREATE TABLE IF NOT EXISTS {{local "owners_current"}}{{on_cluster}} ({{template 
     `owners.kind` Array(LowCardinality(String))
 )
 ENGINE = {{replacing "owners_current" "version"}}
-ORDER BY (tenant_id, id)
+ORDER BY (tenant_id, object, id)
 SETTINGS min_bytes_for_wide_part = 268435456;
 {{distributed "owners_current" "sipHash64(id)"}}
 

@@ -77,7 +77,7 @@ func TestTombstonesAndObjectsThatAreBack(t *testing.T) {
 		{"tombstone alone", []uint64{5}, true},
 		{"never deleted", []uint64{4, 2, 6}, false},
 	}
-	kinds := append(tablestest.Objects(), "role_schedule", "role_eligibility", "directory_role", "named_location")
+	kinds := append(tablestest.Objects(), "role_schedule", "role_eligibility", "directory_role", "named_location", "service_principal_owners", "mailbox_rules")
 	want, states := map[string]bool{}, map[string]int{}
 	for _, tc := range cases {
 		want[tc.name], states[tc.name] = tc.deleted, len(slices.Compact(slices.Sorted(slices.Values(tc.arrival))))
@@ -147,7 +147,7 @@ func TestEqualIDsOfDifferentKindsAreDifferentRows(t *testing.T) {
 	var all []*directoryv1.Object
 	for _, object := range []string{
 		"role_assignment", "role_schedule", "role_eligibility", "role_definition", "directory_role", "policy",
-		"conditional_access_policy", "domain", "organization",
+		"conditional_access_policy", "domain", "organization", "mailbox", "mailbox_rules",
 	} {
 		o := tablestest.FilledObject(object)
 		o.Id = "same"
@@ -155,7 +155,7 @@ func TestEqualIDsOfDifferentKindsAreDifferentRows(t *testing.T) {
 	}
 	insertObjects(t, conn, all...)
 	for table, want := range map[string]uint64{
-		"role_assignments_current": 3, "role_definitions_current": 2, "policies_current": 2, "directory_current": 2, "directory_history": 9,
+		"role_assignments_current": 3, "role_definitions_current": 2, "policies_current": 2, "directory_current": 2, "mailboxes_current": 2, "directory_history": 11,
 	} {
 		require.NoError(t, conn.Exec(t.Context(), "OPTIMIZE TABLE "+table+" FINAL"))
 		var rows uint64

@@ -10,7 +10,7 @@ import (
 func Objects() []string {
 	return []string{
 		"user", "user_activity", "authentication_registration", "mailbox", "group", "group_members", "device",
-		"managed_device", "application", "service_principal", "service_principal_activity", "owners",
+		"managed_device", "application", "service_principal", "service_principal_activity", "application_owners",
 		"app_role_assignment", "oauth2_grant", "role_definition", "role_assignment", "policy", "domain",
 	}
 }
@@ -47,6 +47,10 @@ func payloadName(object string) string {
 	switch object {
 	case "role_schedule", "role_eligibility":
 		return "role_assignment"
+	case "application_owners", "service_principal_owners":
+		return "owners"
+	case "mailbox_rules":
+		return "mailbox"
 	case "directory_role":
 		return "role_definition"
 	case "conditional_access_policy", "named_location", "authentication_strength", "cross_tenant_partner":

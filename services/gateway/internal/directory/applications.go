@@ -161,7 +161,10 @@ func mergeSAML(into, part *controlv1.ApplicationCredential, usage string) {
 const (
 	ownersQuery = `SELECT o.tenant_id, o.id, arraySort(groupUniqArray(if(u.user_principal_name = '', o.owner, u.user_principal_name)))
 	FROM (SELECT tenant_id, id, arrayJoin(owners.id) AS owner FROM owners WHERE ` + inTenants + ` AND id IN {ids:Array(String)}) AS o
-	LEFT JOIN (SELECT tenant_id, id, user_principal_name FROM users WHERE ` + inTenants + `) AS u ON u.tenant_id = o.tenant_id AND u.id = o.owner
+	LEFT JOIN (
+		SELECT tenant_id, id, user_principal_name FROM users WHERE ` + inTenants + ` AND id IN (
+			SELECT arrayJoin(owners.id) FROM owners WHERE ` + inTenants + ` AND id IN {ids:Array(String)})
+	) AS u ON u.tenant_id = o.tenant_id AND u.id = o.owner
 	GROUP BY o.tenant_id, o.id`
 	lastUseQuery = "SELECT tenant_id, app_id, max(last_sign_in_at) FROM service_principal_activity WHERE " + inTenants +
 		" AND app_id IN {apps:Array(String)} GROUP BY tenant_id, app_id"
