@@ -33,6 +33,9 @@ type Error struct {
 	Licence string
 }
 
+// NewError makes an Error with the headline and remedy of its cause, for readers that find a fault themselves.
+func NewError(cause Cause) *Error { return newError(cause, "") }
+
 // newError makes an Error with the remedy of its cause; an empty detail is the cause's headline.
 func newError(cause Cause, detail string) *Error {
 	text := cause.text()

@@ -1,0 +1,210 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/entraflow/entraflow/pkg/entra"
+	"github.com/entraflow/entraflow/pkg/entra/budget"
+	"github.com/entraflow/entraflow/services/directorysync/internal/object"
+	"github.com/entraflow/entraflow/services/directorysync/internal/state"
+)
+
+// maxSameLink bounds how often a page may lead to itself, as an empty one does whose objects are not there yet. Longer loops
+// end with the life of their token.
+const maxSameLink = 5
+
+// fetched is a page on its way, or why there is none.
+type fetched struct {
+	page *entra.Page
+	err  error
+}
+
+// ending is what a walk that came to its end brought.
+type ending struct {
+	deltaLink string
+	// began is the date of the first page.
+	began time.Time
+}
+
+// walk reads the pages of a request to the end, and counts what they have in census, unless that is nil. If resumable, it
+// saves each page's nextLink. While a page is stored the next one is asked for.
+func (r *Reader) walk(ctx context.Context, request entra.Request, census *state.Census, resumable bool) (end ending, err error) {
+	fetching, cancel := context.WithCancel(ctx)
+	pages := make(chan fetched, 1)
+	go r.fetch(fetching, request, pages)
+	defer func() {
+		cancel()
+		for range pages { // until the fetcher has ended
+			continue
+		}
+	}()
+	for next := range pages {
+		if next.err != nil {
+			return end, next.err
+		}
+		page := next.page
+		if end.began.IsZero() {
+			end.began = page.Date
+		}
+		if err := r.storePage(ctx, page.Value, page.Date, census); err != nil {
+			return end, err
+		}
+		end.deltaLink = page.DeltaLink
+		if page.NextLink != "" && resumable {
+			r.cursor.NextLink, r.cursor.Fingerprint = page.NextLink, r.set.Type.Fingerprint()
+			if err := r.save(ctx); err != nil {
+				return end, err
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return end, context.Cause(ctx)
+	}
+	if census != nil {
+		census.Complete()
+	}
+	return end, nil
+}
+
+func (r *Reader) storePage(ctx context.Context, records [][]byte, date time.Time, census *state.Census) error {
+	seen, page, err := r.take(ctx, records, date)
+	if err != nil {
+		return err
+	}
+	if census != nil {
+		census.Count(seen)
+	}
+	return r.store(ctx, seen, page)
+}
+
+// fetch asks for a page after the other and closes pages behind the last.
+func (r *Reader) fetch(ctx context.Context, request entra.Request, pages chan<- fetched) {
+	defer close(pages)
+	send := func(f fetched) bool {
+		select {
+		case pages <- f:
+			return f.err == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for again := 0; again < maxSameLink; again++ {
+		page, err := r.page(ctx, request)
+		if !send(fetched{page, err}) || page.NextLink == "" {
+			return
+		}
+		if page.NextLink != request.URL {
+			again = 0
+		}
+		request.URL, request.Path, request.Query = page.NextLink, "", nil
+	}
+	send(fetched{err: entra.NewError(entra.CauseLinkLoop)})
+}
+
+func (r *Reader) page(ctx context.Context, request entra.Request) (*entra.Page, error) {
+	resp, err := r.set.Client.Get(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	page, err := entra.ParsePage(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading page: %w", err)
+	}
+	if page.Date = resp.Date; page.Date.IsZero() {
+		page.Date = r.set.Clock.Now()
+	}
+	return page, nil
+}
+
+// single reads the only object of its kind.
+func (r *Reader) single(ctx context.Context) error {
+	request := r.set.Type.Request(false, "")
+	request.Class = budget.Tail
+	resp, err := r.set.Client.Get(ctx, request)
+	if err != nil {
+		return err
+	}
+	if err := r.storeSingle(ctx, resp, r.set.Type.Single); err != nil {
+		return err
+	}
+	r.cursor.Whole = true
+	return r.ended(ctx, "")
+}
+
+func (r *Reader) storeSingle(ctx context.Context, resp *entra.Response, id string) error {
+	date := resp.Date
+	if date.IsZero() {
+		date = r.set.Clock.Now()
+	}
+	seen, err := object.ReadSingle(resp.Body, id, date)
+	if err != nil {
+		if err := r.set.Bury(ctx, resp.Body, err); err != nil {
+			return err
+		}
+		r.set.Observe(Page{Rows: 1, Unreadable: 1})
+		return nil
+	}
+	return r.store(ctx, []object.Seen{seen}, Page{Rows: 1})
+}
+
+// children reads what each object of the parent kind has, one request each at least. A parent that is gone meanwhile, or
+// has nothing of the sort, is passed over.
+func (r *Reader) children(ctx context.Context) error {
+	parents, err := r.set.Store.Known(ctx, r.set.Type.Parent)
+	if err != nil {
+		return err
+	}
+	known, err := r.set.Store.Any(ctx, r.set.Type.Kind)
+	if err != nil {
+		return err
+	}
+	census, began := state.NewCensus(), r.set.Clock.Now()
+	for _, parent := range parents {
+		if err := r.child(ctx, parent, census); err != nil && !missing(err) {
+			return err
+		}
+	}
+	census.Complete()
+	if known {
+		if err := r.sweep(ctx, census, began); err != nil {
+			return err
+		}
+	}
+	r.cursor.Whole = true
+	return r.ended(ctx, "")
+}
+
+func (r *Reader) child(ctx context.Context, parent string, census *state.Census) error {
+	request := r.set.Type.Request(false, parent)
+	request.Class = budget.Backfill
+	if r.set.Type.Single != "" {
+		resp, err := r.set.Client.Get(ctx, request)
+		if err != nil {
+			return err
+		}
+		census.Note(parent)
+		return r.storeSingle(ctx, resp, parent)
+	}
+	for {
+		page, err := r.page(ctx, request)
+		if err != nil {
+			return err
+		}
+		if err := r.storePage(ctx, page.Value, page.Date, census); err != nil {
+			return err
+		}
+		if page.NextLink == "" || page.NextLink == request.URL {
+			return nil
+		}
+		request.URL, request.Path, request.Query = page.NextLink, "", nil
+	}
+}
+
+// missing reports whether a parent is gone, or has no such thing: a user without a mailbox, say.
+func missing(err error) bool {
+	fault, ok := errors.AsType[*entra.Error](err)
+	return ok && fault.Cause == entra.CauseNotFound
+}
