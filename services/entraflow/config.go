@@ -8,6 +8,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/services/collector"
+	"github.com/entraflow/entraflow/services/directorysync"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/sink"
@@ -17,12 +18,13 @@ import (
 // Config is what a user sets: the section entraflow, and a section for each service as in its own
 // process. What the services need to reach NATS and ClickHouse is filled in.
 type Config struct {
-	Own       `yaml:",inline"`
-	Collector collector.Config `yaml:"-"`
-	Streamer  streamer.Config  `yaml:"-"`
-	Sink      sink.Config      `yaml:"-"`
-	Gateway   gateway.Config   `yaml:"-"`
-	Simulated simulator.Config `yaml:"-"`
+	Own           `yaml:",inline"`
+	Collector     collector.Config     `yaml:"-"`
+	DirectorySync directorysync.Config `yaml:"-"`
+	Streamer      streamer.Config      `yaml:"-"`
+	Sink          sink.Config          `yaml:"-"`
+	Gateway       gateway.Config       `yaml:"-"`
+	Simulated     simulator.Config     `yaml:"-"`
 }
 
 // Own is the section entraflow.
@@ -34,14 +36,14 @@ type Own struct {
 	ClickHouse ClickHouseConfig `yaml:"clickhouse"`
 
 	// Simulator adds a simulated Event Hub that the streamer reads, and without Replay a simulated tenant that the
-	// collector reads.
+	// collector and directorysync read.
 	Simulator bool `yaml:"simulator"`
 	// Elsewhere names services that run as processes of their own against this one's NATS and ClickHouse, and not
-	// here. Only the collector may.
+	// here. Only collector and directorysync may.
 	Elsewhere []string `yaml:"elsewhere"`
 	// Seed chooses the simulated tenant.
 	Seed uint64 `yaml:"seed"`
-	// ThrottleScale multiplies Microsoft's limits for the simulated tenant and the collector alike; 0 is none.
+	// ThrottleScale multiplies Microsoft's limits for the simulated tenant and those who read it alike; 0 is none.
 	ThrottleScale float64 `yaml:"throttle_scale"`
 	// Replay is a folder or file of records to feed through the simulated hub. It implies Simulator.
 	// Empty: the simulated tenant's own records.
@@ -78,11 +80,12 @@ func DefaultConfig() Config {
 			ClickHouse: ClickHouseConfig{Listen: defaultClickHouseHTTP, Engine: embedded.DefaultConfig()},
 			Seed:       1, ThrottleScale: defaultThrottleScale,
 		},
-		Collector: collector.DefaultConfig(),
-		Streamer:  streamer.DefaultConfig(),
-		Sink:      sink.DefaultConfig(),
-		Gateway:   gateway.DefaultConfig(),
-		Simulated: simulator.DefaultConfig(),
+		Collector:     collector.DefaultConfig(),
+		DirectorySync: directorysync.DefaultConfig(),
+		Streamer:      streamer.DefaultConfig(),
+		Sink:          sink.DefaultConfig(),
+		Gateway:       gateway.DefaultConfig(),
+		Simulated:     simulator.DefaultConfig(),
 	}
 	return c.wired()
 }
@@ -93,7 +96,7 @@ func (c Config) wired() Config {
 	c.Sink.ClickHouse.Embedded = c.ClickHouse.Engine
 	c.Gateway.TokenFile = filepath.Join(c.credentials(), "gateway.token")
 	key := filepath.Join(c.credentials(), "seal.key")
-	c.Collector.Seal.KeyFile, c.Gateway.Seal.KeyFile, c.Streamer.Seal.KeyFile = key, key, key
+	c.Collector.Seal.KeyFile, c.DirectorySync.Seal.KeyFile, c.Gateway.Seal.KeyFile, c.Streamer.Seal.KeyFile = key, key, key, key
 	return c
 }
 
@@ -134,6 +137,7 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("entraflow", c.Own.Validate())
 	p.Under("collector", c.Collector.Validate())
+	p.Under("directorysync", c.DirectorySync.Validate())
 	p.Under("streamer", c.Streamer.Validate())
 	p.Under("sink", c.Sink.Validate())
 	p.Under("gateway", c.Gateway.Validate())
@@ -151,7 +155,7 @@ func (c Own) Validate() error {
 	p.Check(config.IsLoopback(c.NATS.Listen) || c.NATS.Listen == "", "nats.listen",
 		"must be a loopback host:port: it has no TLS")
 	for _, name := range c.Elsewhere {
-		p.Check(name == bus.UserCollector, "elsewhere", "names %s, which only runs here", name)
+		p.Check(name == bus.UserCollector || name == bus.UserDirectorySync, "elsewhere", "names %s, which only runs here", name)
 	}
 	p.Check(c.ThrottleScale >= 0, "throttle_scale", "must not be negative")
 	p.Check(c.ReplayRate >= 0, "replay_rate", "must not be negative")
@@ -164,6 +168,7 @@ func (c *Config) Sections() []config.Section {
 	return []config.Section{
 		{Name: "entraflow", Config: &c.Own},
 		{Name: "collector", Config: &c.Collector},
+		{Name: "directorysync", Config: &c.DirectorySync},
 		{Name: "streamer", Config: &c.Streamer},
 		{Name: "sink", Config: &c.Sink},
 		{Name: "gateway", Config: &c.Gateway},

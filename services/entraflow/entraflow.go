@@ -1,5 +1,5 @@
-// Package entraflow is the whole product in one process: NATS, ClickHouse, collector, streamer, sink and gateway, and
-// on request a simulated Event Hub and tenant, all with their data in one directory.
+// Package entraflow is the whole product in one process: NATS, ClickHouse, collector, directorysync, streamer, sink and
+// gateway, and on request a simulated Event Hub and tenant, all with their data in one directory.
 //
 // It owns that directory and writes credentials into it, mode 0600. It adds no behaviour to the services:
 // each is the same code as in its own process and only gets its connections handed over. It is the one
@@ -25,6 +25,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 	"github.com/entraflow/entraflow/services/collector"
+	"github.com/entraflow/entraflow/services/directorysync"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/simulator/tenant"
@@ -171,13 +172,15 @@ type services struct {
 	hub       streamer.HubConfig   // the simulated hub
 	tenant    *tenant.Tenant       // the simulated tenant; nil without one
 	announced atomic.Pointer[simulator.Announcement]
-	collector *collector.Collector // nil if it runs elsewhere
-	streamer  *streamer.Streamer
-	sink      *sink.Sink
-	gateway   *gateway.Service
-	http      *storeListener
-	metrics   *prometheus.Registry
-	base      bases
+	// collector and directorysync are nil if they run elsewhere.
+	collector     *collector.Collector
+	directorysync *directorysync.DirectorySync
+	streamer      *streamer.Streamer
+	sink          *sink.Sink
+	gateway       *gateway.Service
+	http          *storeListener
+	metrics       *prometheus.Registry
+	base          bases
 }
 
 // bases are where the streams ended before this run.
@@ -188,6 +191,9 @@ func (s *services) inOrder() []lifecycle.Service {
 	var flow []lifecycle.Service
 	if s.collector != nil {
 		flow = append(flow, s.collector)
+	}
+	if s.directorysync != nil {
+		flow = append(flow, s.directorysync)
 	}
 	flow = append(flow, s.streamer, s.sink, s.http, s.gateway)
 	if s.simulator != nil {

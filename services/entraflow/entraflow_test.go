@@ -14,6 +14,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/app/apptest"
 	"github.com/entraflow/entraflow/services/collector"
+	"github.com/entraflow/entraflow/services/directorysync"
 	"github.com/entraflow/entraflow/services/entraflow"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
@@ -161,7 +162,7 @@ func TestCredentialsAreTheOwnersAlone(t *testing.T) {
 func TestDeployedConfigs(t *testing.T) {
 	credentials := t.TempDir()
 	for _, name := range []string{
-		"nats-collector.password", "nats-streamer.password", "nats-sink.password", "nats-gateway.password",
+		"nats-collector.password", "nats-directorysync.password", "nats-streamer.password", "nats-sink.password", "nats-gateway.password",
 		"clickhouse.password", "clickhouse-reader.password", "gateway.token",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(credentials, name), []byte("kept-to-ourselves\n"), 0o600))
@@ -176,10 +177,11 @@ func TestDeployedConfigs(t *testing.T) {
 			p.Args = args
 			return app.Execute(t.Context(), p, simulator.Command(p))
 		},
-		"streamer.yaml":  program(t, streamer.Program()),
-		"sink.yaml":      program(t, sink.Program()),
-		"gateway.yaml":   program(t, gateway.Program()),
-		"collector.yaml": program(t, collector.Program()),
+		"streamer.yaml":      program(t, streamer.Program()),
+		"sink.yaml":          program(t, sink.Program()),
+		"gateway.yaml":       program(t, gateway.Program()),
+		"collector.yaml":     program(t, collector.Program()),
+		"directorysync.yaml": program(t, directorysync.Program()),
 	}
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/clickhouse"
@@ -17,6 +18,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/config"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/collector"
+	"github.com/entraflow/entraflow/services/directorysync"
 	"github.com/entraflow/entraflow/services/gateway"
 	"github.com/entraflow/entraflow/services/simulator"
 	"github.com/entraflow/entraflow/services/sink"
@@ -125,6 +127,7 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	}
 	engine := o.store.Engine
 	cfg.Collector.NATS = o.connection(cfg.Collector.NATS, bus.UserCollector)
+	cfg.DirectorySync.NATS = o.connection(cfg.DirectorySync.NATS, bus.UserDirectorySync)
 	cfg.Streamer.NATS = o.connection(cfg.Streamer.NATS, bus.UserStreamer)
 	cfg.Sink.NATS = o.connection(cfg.Sink.NATS, bus.UserSink)
 	cfg.Gateway.NATS = o.connection(cfg.Gateway.NATS, bus.UserGateway)
@@ -136,13 +139,8 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	if s.simulator != nil {
 		streaming.Dial = e.dial(s.simulator)
 	}
-	if !slices.Contains(cfg.Elsewhere, bus.UserCollector) {
-		s.collector, err = collector.New(cfg.Collector, collector.Settings{
-			Settings: set.For("collector"), InProcess: o.nats, Cloud: s.cloud,
-		})
-		if err != nil {
-			return nil, err
-		}
+	if err := s.readers(cfg, set, o); err != nil {
+		return nil, err
 	}
 	if s.streamer, err = streamer.New(cfg.Streamer, streaming); err != nil {
 		return nil, err
@@ -155,6 +153,24 @@ func (e *Entraflow) services(o *opened) (_ *services, err error) {
 	}
 	s.http = newStoreListener(cfg.ClickHouse.Listen, engine(), e.set.Drain)
 	return s, nil
+}
+
+// readers builds what reads tenants through Graph, unless it runs elsewhere.
+func (s *services) readers(cfg Config, set app.Settings, o *opened) (err error) {
+	if !slices.Contains(cfg.Elsewhere, bus.UserCollector) {
+		s.collector, err = collector.New(cfg.Collector, collector.Settings{
+			Settings: set.For(bus.UserCollector), InProcess: o.nats, Cloud: s.cloud,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(cfg.Elsewhere, bus.UserDirectorySync) {
+		s.directorysync, err = directorysync.New(cfg.DirectorySync, directorysync.Settings{
+			Settings: set.For(bus.UserDirectorySync), InProcess: o.nats, Cloud: s.cloud,
+		})
+	}
+	return err
 }
 
 // connection signs a service in to the embedded server and keeps the bounds it was configured with.

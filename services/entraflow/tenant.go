@@ -27,7 +27,7 @@ const (
 // simulatesTenant reports whether there is a simulated tenant. A replay brings records of its own.
 func (c Config) simulatesTenant() bool { return c.Simulator && c.Replay == "" }
 
-// withTenant sets what the simulated tenant needs of simulator and collector.
+// withTenant sets what the simulated tenant needs of the simulator and of those who read it.
 func (c Config) withTenant() Config {
 	quick := &c.Simulated.Entra.Quick
 	quick.Enabled, quick.SecretFile = true, filepath.Join(c.credentials(), "simulator.secret")
@@ -41,7 +41,7 @@ func (c Config) withTenant() Config {
 	if c.ThrottleScale == 0 {
 		limits.Mode, limits.Scale = string(throttle.Off), 1
 	}
-	c.Collector.BudgetScale = c.ThrottleScale
+	c.Collector.BudgetScale, c.DirectorySync.BudgetScale = c.ThrottleScale, c.ThrottleScale
 	return c
 }
 
