@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Entraflow struct {
 	cfg   Config
 	set   Settings
 	ready chan struct{}
+	// saying is held to print: progress of several services is printed at once.
+	saying sync.Mutex
 	// addresses is set before ready is closed.
 	addresses Addresses
 }
@@ -74,7 +77,7 @@ func (e *Entraflow) Ready() <-chan struct{} { return e.ready }
 func (e *Entraflow) Addresses() Addresses { return e.addresses }
 
 // Run opens the stores, runs the services until ctx is done or, with Config.Once, until everything
-// replayed is stored, then stops them along the flow and closes the stores.
+// collected or replayed is stored, then stops them along the flow and closes the stores.
 func (e *Entraflow) Run(ctx context.Context) (err error) {
 	began := time.Now()
 	o, err := e.open(ctx)
@@ -184,7 +187,7 @@ type services struct {
 }
 
 // bases are where the streams ended before this run.
-type bases struct{ events, dead uint64 }
+type bases struct{ events, dead, directory uint64 }
 
 // inOrder lists the services along the flow.
 func (s *services) inOrder() []lifecycle.Service {
@@ -209,7 +212,11 @@ func lastSequences(ctx context.Context, js jetstream.JetStream) (bases, error) {
 		return bases{}, err
 	}
 	dead, err := lastSequence(ctx, js, deadStream)
-	return bases{events, dead}, err
+	if err != nil {
+		return bases{}, err
+	}
+	directory, err := lastSequence(ctx, js, directoryStream)
+	return bases{events, dead, directory}, err
 }
 
 func lastSequence(ctx context.Context, js jetstream.JetStream, name string) (uint64, error) {

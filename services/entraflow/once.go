@@ -3,6 +3,7 @@ package entraflow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -42,6 +43,9 @@ func (e *Entraflow) finish(ctx context.Context, o *opened, s *services, began ti
 	if err := bus.Stored(wait, js, eventStream, ends.events); err != nil {
 		return Summary{}, err
 	}
+	if err := bus.Stored(wait, js, directoryStream, ends.directory); err != nil {
+		return Summary{}, err
+	}
 	if err := bus.Stored(wait, js, deadStream, ends.dead); err != nil {
 		return Summary{}, err
 	}
@@ -72,13 +76,33 @@ func (e *Entraflow) count(ctx context.Context, o *opened, s *services, summary *
 	}
 	summary.EventsIn = streamed + collected
 	summary.Duplicates = summary.EventsIn - min(facts+summary.DeadLetters, summary.EventsIn)
-	if s.tenant != nil {
-		summary.Truth = s.tenant.Truth(tenant.Query{At: e.set.Clock.Now()})
-	}
 	if summary.Stored, err = storedByType(ctx, o.store.Conn()); err != nil {
 		return err
 	}
+	if s.tenant != nil {
+		if err := e.countTenant(ctx, o, s, summary); err != nil {
+			return err
+		}
+	}
 	summary.DeadLetterReasons, err = deadLetterReasons(ctx, o.store.Conn())
+	return err
+}
+
+// countTenant fills in the truth of the simulated tenant, and what the store has of its directory.
+func (e *Entraflow) countTenant(ctx context.Context, o *opened, s *services, summary *Summary) error {
+	now, id := e.set.Clock.Now(), s.announced.Load().Tenant.TenantID
+	summary.Truth = s.tenant.Truth(tenant.Query{At: now})
+	d, err := s.simulator.Entra().Directory(id)
+	if err != nil {
+		return fmt.Errorf("counting the simulated directory: %w", err)
+	}
+	truth, err := directoryTruth(d, now)
+	if err != nil {
+		return err
+	}
+	maps.Copy(summary.Truth, truth)
+	stored, err := storedDirectory(ctx, o.store.Conn(), id)
+	maps.Copy(summary.Stored, stored)
 	return err
 }
 

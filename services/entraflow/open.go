@@ -16,6 +16,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
 	"github.com/entraflow/entraflow/pkg/config"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/collector"
 	"github.com/entraflow/entraflow/services/directorysync"
@@ -29,8 +30,9 @@ import (
 const ownerOnly = 0o700
 
 const (
-	eventStream = eventv1.EventStream
-	deadStream  = eventv1.DeadLetterStream
+	eventStream     = eventv1.EventStream
+	deadStream      = eventv1.DeadLetterStream
+	directoryStream = directoryv1.ObjectStream
 
 	// clickhouseUser is who may query the embedded engine over HTTP, and only read.
 	clickhouseUser = "reader"

@@ -15,15 +15,18 @@ import (
 )
 
 // Summary says what became of the records that a run took. On an empty data directory
-// EventsIn = sum of Stored + Duplicates + DeadLetters.
+// EventsIn = sum of Stored, without the directory, + Duplicates + DeadLetters.
 type Summary struct {
 	// EventsIn is how many records were read from the hubs and from Graph, those that were read again too.
 	EventsIn uint64 `json:"events_in"`
 	// Duplicates is how many of them have an id that another record had before.
 	Duplicates uint64 `json:"duplicates"`
-	// Stored is how many rows the store has now (FINAL) by data type, those of earlier runs included.
+	// Stored is how many rows the store has now (FINAL) by data type, those of earlier runs included. With a simulated
+	// tenant it has the objects of its directory, too: how many there are that are not deleted by kind, as
+	// "directory.user", and how many links, as "directory.membership".
 	Stored map[string]uint64 `json:"stored"`
-	// Truth is how many records the simulated tenant has by data type: what Stored must be. Absent without one.
+	// Truth is how many records and objects the simulated tenant has, by the same names: what Stored must be. Absent
+	// without one.
 	Truth map[string]uint64 `json:"truth,omitempty"`
 	// DeadLetters is how many records of this run could not be read or stored.
 	DeadLetters uint64 `json:"dead_letters"`
