@@ -18,14 +18,14 @@ import (
 // kindPrefix begins the names of the directory's kinds in a summary.
 const kindPrefix = "directory."
 
-// kindOf is the kind of object that directorysync makes of a collection; empty for what it does not read.
+// kindOf is the kind of object that directorysync makes of a collection; empty for what it does not read, and for
+// eligible and scheduled roles, which the guide's permissions do not open.
 func kindOf(c tenant.Collection) string {
 	return map[tenant.Collection]string{
 		tenant.Users: "user", tenant.Groups: "group", tenant.Devices: "device",
 		tenant.Applications: "application", tenant.ServicePrincipals: "service_principal",
 		tenant.OAuth2PermissionGrants: "oauth2_grant",
 		tenant.RoleDefinitions:        "role_definition", tenant.RoleAssignments: "role_assignment",
-		tenant.RoleAssignmentInstances: "role_schedule", tenant.RoleEligibilities: "role_eligibility",
 		tenant.AccessPolicies: "conditional_access_policy", tenant.NamedLocations: "named_location",
 		// Each of these is one object, and all are of one kind.
 		tenant.SecurityDefaults: "policy", tenant.AuthorizationPolicies: "policy", tenant.MethodsPolicies: "policy",

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/entra"
 	"github.com/entraflow/entraflow/pkg/runs"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
@@ -28,21 +29,35 @@ var (
 	errNotBegun     = errors.New("directorysync does not begin")
 )
 
-// followBoth prints the progress of the collector's run and of directorysync's until both have ended. Anything but
-// success is an error.
+// followBoth prints the progress of the collector's run and of directorysync's until both have ended. It is an error if
+// anything was not read, but for what of the directory the permissions do not open: that is printed.
 func (e *Entraflow) followBoth(ctx context.Context, client controlv1.IntegrationServiceClient, of integration, logs *controlv1.Run) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.follow(ctx, client, logs.GetName(), "collecting", windowsOf) })
+	group.Go(func() error {
+		run, err := e.follow(ctx, client, logs.GetName(), "collecting", windowsOf)
+		if err == nil && run.GetState() != controlv1.RunState_RUN_STATE_SUCCEEDED {
+			err = notRead("collecting", run)
+		}
+		return err
+	})
 	group.Go(func() error {
 		for followed := ""; ; {
-			run, err := e.directoryRun(ctx, client, of, logs.GetCreateTime().AsTime())
-			if err != nil || run == followed {
+			name, err := e.directoryRun(ctx, client, of, logs.GetCreateTime().AsTime())
+			if err != nil || name == followed {
 				return err
 			}
-			if err := e.follow(ctx, client, run, "directory", typesOf); err != nil {
+			run, err := e.follow(ctx, client, name, "directory", typesOf)
+			if err != nil {
 				return err
 			}
-			followed = run
+			refused, failed := split(run)
+			if failed {
+				return notRead("directory", run)
+			}
+			if len(refused) > 0 {
+				e.say("directory: not permitted: %s\n", strings.Join(refused, ", "))
+			}
+			followed = name
 		}
 	})
 	return group.Wait()
@@ -82,19 +97,32 @@ func (e *Entraflow) directoryRun(ctx context.Context, client controlv1.Integrati
 	}
 }
 
-// follow prints the progress of a run until it has ended. Anything but success is an error.
+// split returns the data types of a run that it may not read, and whether it failed otherwise.
+func split(run *controlv1.Run) (refused []string, failed bool) {
+	for _, t := range run.GetDataTypes() {
+		switch entra.Cause(t.GetProblem().GetCause()) {
+		case entra.CausePermissionMissing, entra.CauseLicenceMissing:
+			refused = append(refused, t.GetDataType())
+		default:
+			failed = failed || t.GetState() != controlv1.RunState_RUN_STATE_SUCCEEDED
+		}
+	}
+	return refused, failed || run.GetProblem() != nil || len(refused) == len(run.GetDataTypes())
+}
+
+// follow prints the progress of a run until it has ended, and returns it as it is then.
 func (e *Entraflow) follow(
 	ctx context.Context, client controlv1.IntegrationServiceClient, name, what string, describe func(*controlv1.Run) string,
-) error {
+) (*controlv1.Run, error) {
 	stream, err := client.WatchRun(ctx, &controlv1.WatchRunRequest{Name: name})
 	if err != nil {
-		return fmt.Errorf("watching %s: %w", what, err)
+		return nil, fmt.Errorf("watching %s: %w", what, err)
 	}
 	var printed time.Time
 	for {
 		answer, err := stream.Recv()
 		if err != nil {
-			return fmt.Errorf("watching %s: %w", what, err)
+			return nil, fmt.Errorf("watching %s: %w", what, err)
 		}
 		run := answer.GetRun()
 		ended := runs.Ended(run.GetState())
@@ -102,12 +130,8 @@ func (e *Entraflow) follow(
 			printed = time.Now()
 			e.say("%s: %s\n", what, describe(run))
 		}
-		switch {
-		case !ended:
-		case run.GetState() == controlv1.RunState_RUN_STATE_SUCCEEDED:
-			return nil
-		default:
-			return fmt.Errorf("reading the simulated tenant: %s: %w: %s", what, errNotCollected, failures(run))
+		if ended {
+			return run, nil
 		}
 	}
 }
@@ -134,6 +158,10 @@ func typesOf(run *controlv1.Run) string {
 		}
 	}
 	return fmt.Sprintf("%d objects, %d of %d data types, %.0f objects/s", rows, done, len(run.GetDataTypes()), run.GetRowsPerSecond())
+}
+
+func notRead(what string, run *controlv1.Run) error {
+	return fmt.Errorf("reading the simulated tenant: %s: %w: %s", what, errNotCollected, failures(run))
 }
 
 func failures(run *controlv1.Run) string {
