@@ -70,14 +70,6 @@ func checkDataTypes(field string, ids []string) error {
 	return nil
 }
 
-// checkCollect refuses what cannot be collected.
-func (s *Server) checkCollect(req *controlv1.CollectNowRequest) error {
-	if since := req.GetSince(); since != nil && (!since.IsValid() || since.AsTime().After(s.set.Clock.Now())) {
-		return failure.NewInvalid("since", "must be a time in the past")
-	}
-	return checkDataTypes("data_types", req.GetDataTypes())
-}
-
 // normalize gives ids one spelling and drops what only we set.
 func normalize(i *controlv1.Integration) {
 	if e := i.GetEntra(); e != nil {

@@ -6,52 +6,14 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/runs"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
 
 // appearWait is how long WatchRun waits for a run that was asked for a moment ago.
 const appearWait = 5 * time.Second
-
-// CollectNow implements the method.
-func (s *Server) CollectNow(ctx context.Context, req *controlv1.CollectNowRequest) (*controlv1.CollectNowResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	record, err := s.find(ctx, req.GetName())
-	if err != nil {
-		return nil, err
-	}
-	if record.Integration.GetEntra() == nil {
-		return nil, errNoRuns
-	}
-	if err := s.checkCollect(req); err != nil {
-		return nil, err
-	}
-	if record.Integration.GetDisabled() {
-		return nil, errDisabled
-	}
-	id := req.GetRequestId()
-	if id == "" {
-		id = newID()
-	}
-	now := timestamppb.New(s.set.Clock.Now())
-	command := &statev1.Command{
-		Id: id, Target: bus.UserCollector, Verb: "collect", TenantId: record.TenantID(), Integration: record.ID,
-		CreateTime: now, DataTypes: req.GetDataTypes(), Since: req.GetSince(),
-	}
-	if _, err := s.set.Publisher.Publish(ctx, command, bus.PublishOptions{MessageID: record.ID + "/" + id}); err != nil {
-		return nil, shown(err)
-	}
-	return &controlv1.CollectNowResponse{Run: &controlv1.Run{
-		Name: runs.Name(record.ID, id), Trigger: controlv1.RunTrigger_RUN_TRIGGER_ON_DEMAND,
-		State: controlv1.RunState_RUN_STATE_PENDING, CreateTime: now, UpdateTime: now, Since: req.GetSince(),
-	}}, nil
-}
 
 // ListRuns implements the method.
 func (s *Server) ListRuns(ctx context.Context, req *controlv1.ListRunsRequest) (*controlv1.ListRunsResponse, error) {
@@ -103,7 +65,7 @@ func (s *Server) WatchRun(req *controlv1.WatchRunRequest, stream grpc.ServerStre
 	if err != nil {
 		return err
 	}
-	// A run that was asked for comes by way of the collector.
+	// A run that was asked for comes by way of the service.
 	absent := time.AfterFunc(appearWait, func() { cancel(errNoRun) })
 	defer absent.Stop()
 	var sending error

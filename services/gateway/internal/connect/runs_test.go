@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,9 +58,56 @@ func TestCollectNowAsksOnce(t *testing.T) {
 	answer, err := w.client.CollectNow(t.Context(), &controlv1.CollectNowRequest{Name: "integrations/tenant"})
 	require.NoError(t, err)
 	require.Regexp(t, "^integrations/tenant/runs/[a-z0-9]{26}$", answer.GetRun().GetName())
-	require.Len(t, w.commands(), 2)
+	require.Len(t, w.commands(), 3)
 	_, err = w.client.CollectNow(t.Context(), &controlv1.CollectNowRequest{Name: "integrations/hub"})
 	requireFault(t, err, codes.FailedPrecondition, "NOTHING_TO_COLLECT")
+}
+
+// Who reads what is named is asked for it, and both for all.
+func TestCollectNowAsksWhoReadsIt(t *testing.T) {
+	w := newWorld(t)
+	w.create("tenant", entraOf(tenantA), secretOf(secret))
+	require.NoError(t, w.runs().SetStatus(t.Context(), "tenant", &controlv1.IntegrationStatus{
+		DataTypes: []*controlv1.DataTypeStatus{{DataType: "role_assignments"}},
+	}))
+	since := timestamppb.New(time.Now().Add(-time.Hour))
+	long := strings.Repeat("x", 64)
+	logs := func(id string, types ...string) *statev1.Command {
+		return &statev1.Command{Id: id, Target: "collector", Verb: "collect", DataTypes: types, Since: since}
+	}
+	directory := func(id string, types ...string) *statev1.Command {
+		return &statev1.Command{Id: id, Target: "directorysync", Verb: "sync", DataTypes: types}
+	}
+	var want []*statev1.Command
+	for _, tc := range []struct {
+		id    string
+		types []string
+		want  []*statev1.Command
+	}{
+		{"all", nil, []*statev1.Command{logs("all"), directory("directorysync-all")}},
+		{"logs", []string{"audit"}, []*statev1.Command{logs("logs", "audit")}},
+		{"directory", []string{"users", "role_assignments"}, []*statev1.Command{directory("directory", "users", "role_assignments")}},
+		{
+			"both", []string{"users", "audit", "role_assignments"},
+			[]*statev1.Command{logs("both", "audit"), directory("directorysync-both", "users", "role_assignments")},
+		},
+		{long, nil, []*statev1.Command{logs(long), directory("directorysync-7ce100971f64e7001e8fe5a51973ecdf")}},
+	} {
+		for range 2 { // the same request asks once
+			answer, err := w.client.CollectNow(t.Context(), &controlv1.CollectNowRequest{
+				Name: "integrations/tenant", RequestId: tc.id, DataTypes: tc.types, Since: since,
+			})
+			require.NoError(t, err)
+			require.Equal(t, runs.Name("tenant", tc.id), answer.GetRun().GetName())
+		}
+		for _, command := range tc.want {
+			command.TenantId, command.Integration = tenantA, "tenant"
+		}
+		want = append(want, tc.want...)
+	}
+	require.Empty(t, cmp.Diff(want, w.commands(), protocmp.Transform(), protocmp.IgnoreFields(&statev1.Command{}, "create_time")))
+	_, err := w.client.CollectNow(t.Context(), &controlv1.CollectNowRequest{Name: "integrations/tenant", DataTypes: []string{"role_assignments", "weather"}})
+	requireFault(t, err, codes.InvalidArgument, "REQUEST_INVALID")
 }
 
 func runOf(id string, state controlv1.RunState, rows uint64) *controlv1.Run {
