@@ -189,7 +189,7 @@ type services struct {
 // bases are where the streams ended before this run.
 type bases struct{ events, dead, directory uint64 }
 
-// inOrder lists the services along the flow.
+// inOrder lists the services along the flow, and Microsoft's side behind them.
 func (s *services) inOrder() []lifecycle.Service {
 	var flow []lifecycle.Service
 	if s.collector != nil {
@@ -200,7 +200,8 @@ func (s *services) inOrder() []lifecycle.Service {
 	}
 	flow = append(flow, s.streamer, s.sink, s.http, s.gateway)
 	if s.simulator != nil {
-		return append([]lifecycle.Service{s.simulator}, flow...)
+		// It is there before those who read a tenant of an earlier run at once, and until they have stopped.
+		flow = append(flow, s.simulator)
 	}
 	return flow
 }
