@@ -113,7 +113,14 @@ func (r *Reader) startsAnew(err error) bool {
 	case entra.CauseSyncStateExpired:
 		r.cursor.DeltaLink, r.cursor.NextLink = "", ""
 		return true
-	case entra.CauseSkipTokenInvalid, entra.CauseLinkLoop, entra.CauseForeignHost:
+	case entra.CauseForeignHost:
+		// Graph is elsewhere than when the link was given: behind another proxy, or a simulator on another port.
+		if r.cursor.GetNextLink() == "" {
+			r.cursor.DeltaLink = ""
+		}
+		r.cursor.NextLink = ""
+		return true
+	case entra.CauseSkipTokenInvalid, entra.CauseLinkLoop:
 		r.cursor.NextLink = ""
 		return true
 	case entra.CausePermissionMissing:
