@@ -177,6 +177,8 @@ func contoso() *controlv1.Integration {
 				Cause: "permission_missing", Code: "Authorization_RequestDenied", Detail: "The permission was taken away", Remedy: "Give consent again.",
 			}},
 			{DataType: "provisioning", Rows: 3},
+			{DataType: "users", Enabled: true, CoveredUntil: minute(5), LastSuccessTime: minute(5), Rows: 2000},
+			{DataType: "role_assignments", Enabled: true, CoveredUntil: minute(4), LastSuccessTime: minute(4), Rows: 40},
 		}},
 	}
 }

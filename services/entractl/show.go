@@ -244,13 +244,21 @@ func confirmationText(c *controlv1.Confirmation) string {
 	return strings.Join(parts, "; ")
 }
 
-// statusRows are the data types of an integration: first those that were tested, in their order.
+// statusRows are the data types of an integration: the logs first, then those of the directory as they are read, then what
+// was only tested.
 func statusRows(i *controlv1.Integration) ([][]string, *remedies) {
 	help := &remedies{}
 	rows := [][]string{{"DATA TYPE", "ENABLED", "COVERED FROM", "COVERED UNTIL", "LAST SUCCESS", "STALLED", "ROWS", "PROBLEM"}}
-	byID := map[string]*controlv1.DataTypeStatus{}
+	read := map[string]*controlv1.DataTypeStatus{}
+	tested := map[string]*controlv1.DataTypeReport{}
+	order := slices.Clone(logTypes)
 	for _, d := range i.GetStatus().GetDataTypes() {
-		byID[d.GetDataType()] = d
+		read[d.GetDataType()] = d
+		order = append(order, d.GetDataType())
+	}
+	for _, t := range i.GetStatus().GetReport().GetDataTypes() {
+		tested[t.GetDataType()] = t
+		order = append(order, t.GetDataType())
 	}
 	add := func(id string, d *controlv1.DataTypeStatus, why string, p *controlv1.Problem) {
 		help.add(id, p)
@@ -263,27 +271,32 @@ func statusRows(i *controlv1.Integration) ([][]string, *remedies) {
 			moment(d.GetLastSuccessTime()), stalled, count(d.GetRows()), first(why, "-"),
 		})
 	}
-	for _, tested := range i.GetStatus().GetReport().GetDataTypes() {
-		id := tested.GetDataType()
-		d := byID[id]
-		delete(byID, id)
-		why, p := availabilityText(tested), tested.GetProblem()
-		switch {
-		case d.GetProblem() != nil:
-			why, p = problemDetail(d.GetProblem()), d.GetProblem()
-		case slices.Contains(i.GetDisabledDataTypes(), id):
-			why, p = "turned off", nil
-		case d.GetEnabled():
-			why, p = "", nil // it is read all the same
-		case why == "":
-			why = "can be read, and is not yet"
+	for _, id := range order {
+		d, t := read[id], tested[id]
+		if d != nil || t != nil {
+			why, p := hindrance(i, d, t)
+			add(id, d, why, p)
 		}
-		add(id, d, why, p)
-	}
-	for _, d := range i.GetStatus().GetDataTypes() {
-		if byID[d.GetDataType()] != nil {
-			add(d.GetDataType(), d, problemDetail(d.GetProblem()), d.GetProblem())
-		}
+		delete(read, id)
+		delete(tested, id)
 	}
 	return rows, help
+}
+
+// hindrance says why a data type is not read, or not well; d is nil if nobody reads it, and t if it was not tested.
+func hindrance(i *controlv1.Integration, d *controlv1.DataTypeStatus, t *controlv1.DataTypeReport) (string, *controlv1.Problem) {
+	switch why := availabilityText(t); {
+	case d.GetProblem() != nil:
+		return problemDetail(d.GetProblem()), d.GetProblem()
+	case t == nil:
+		return "", nil
+	case slices.Contains(i.GetDisabledDataTypes(), t.GetDataType()):
+		return "turned off", nil
+	case d.GetEnabled():
+		return "", nil // it is read all the same
+	case why == "":
+		return "can be read, and is not yet", t.GetProblem()
+	default:
+		return why, t.GetProblem()
+	}
 }

@@ -29,10 +29,12 @@ State           stalled
 DATA TYPE           ENABLED  COVERED FROM       COVERED UNTIL      LAST SUCCESS       STALLED  ROWS       PROBLEM
 signin.interactive  yes      2026-11-28 08:00Z  2026-11-28 08:04Z  2026-11-28 08:05Z  -        1,234,567  -
 audit               yes      -                  -                  2026-11-28 08:02Z  stalled  0          The permission was taken away (Authorization_RequestDenied)
+provisioning        no       -                  -                  -                  -        3          -
 risk_detection      no       -                  -                  -                  -        0          licence missing: needs P2
 risky_user          no       -                  -                  -                  -        0          turned off
+users               yes      -                  2026-11-28 08:05Z  2026-11-28 08:05Z  -        2,000      -
+role_assignments    yes      -                  2026-11-28 08:04Z  2026-11-28 08:04Z  -        40         -
 conditional_access  no       -                  -                  -                  -        0          permission missing: needs Policy.Read.All
-provisioning        no       -                  -                  -                  -        3          -
 
 What helps:
   audit: Give consent again.
@@ -83,7 +85,7 @@ func TestList(t *testing.T) {
 	disabled.Name, disabled.Disabled = "integrations/old", true
 	s.saved = []*controlv1.Integration{contoso(), hub(), disabled}
 	require.Equal(t, result{stdout: `ID       NAME          TYPE       READS                                 STATE     DATA TYPES  LAST SUCCESS
-contoso  Contoso?[31m  entra      8b7e6c5d-1111-4222-8333-444455556666  stalled   2 enabled   2026-11-28 08:05Z
+contoso  Contoso?[31m  entra      8b7e6c5d-1111-4222-8333-444455556666  stalled   4 enabled   2026-11-28 08:05Z
 hub      -             event_hub  contoso.servicebus.windows.net/logs   new       0 enabled   -
 old      -             event_hub  contoso.servicebus.windows.net/logs   disabled  0 enabled   -
 `}, s.run(t.Context(), "integration", "list"))

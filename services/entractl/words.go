@@ -9,11 +9,15 @@ import (
 )
 
 // dataTypes are the ids that shell completion offers; the gateway decides which there are.
-var dataTypes = []string{
-	"signin.interactive", "signin.non_interactive", "signin.service_principal", "signin.managed_identity",
-	"audit", "provisioning", "risk_detection", "risky_user",
+var dataTypes = slices.Concat(logTypes, []string{
 	"users", "groups", "devices", "applications", "service_principals", "directory_roles", "conditional_access",
 	"auth_methods_registration", "intune_devices",
+})
+
+// logTypes are the data types that happen; the others are states.
+var logTypes = []string{
+	"signin.interactive", "signin.non_interactive", "signin.service_principal", "signin.managed_identity",
+	"audit", "provisioning", "risk_detection", "risky_user",
 }
 
 // licences are those that shell completion offers.
