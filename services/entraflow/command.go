@@ -18,9 +18,9 @@ prints where it listens. Ctrl-C stops it; what was taken is stored then, and the
 where it was.
 
 With --simulator it makes a simulated Entra tenant of 2,000 users with 30 days of history, connects it as you
-would connect yours, collects it and follows it, by Graph and by a simulated Event Hub. --seed chooses another
-tenant. With --replay there is no tenant: the hub is filled from record files, one JSON record a line, as Entra's
-diagnostic settings write them to a hub.`
+would connect yours, collects its logs, reads its directory and follows both, by Graph and by a simulated Event
+Hub. --seed chooses another tenant. With --replay there is no tenant: the hub is filled from record files, one JSON
+record a line, as Entra's diagnostic settings write them to a hub.`
 
 // Command is the command line of the program.
 func Command(p app.Process) *cobra.Command {
