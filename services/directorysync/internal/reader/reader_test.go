@@ -255,3 +255,19 @@ func TestAPageThatLeadsToItselfEndsTheReading(t *testing.T) {
 	require.Equal(t, entra.CauseLinkLoop, fault.Cause)
 	require.Less(t, len(d.graph.wasAsked()), 50)
 }
+
+// Links of a Graph that is elsewhere now are worth nothing: of a reading that was broken off, and of one that ended.
+func TestWhenGraphIsElsewhereAllIsReadAgain(t *testing.T) {
+	d := newDesk(t, entra.Users)
+	foreign := entra.NewError(entra.CauseForeignHost)
+	d.graph.says(map[string]any{start: page("nextLink", two, "a", "b"), two: errAway})
+	require.ErrorIs(t, d.begin().Round(t.Context()), errAway)
+	d.graph.says(map[string]any{two: foreign, start: page("deltaLink", delta, "a", "b")})
+	require.NoError(t, d.begin().Round(t.Context()))
+	require.Equal(t, []string{two, start}, d.graph.wasAsked())
+
+	d.graph.says(map[string]any{delta: foreign, start: page("deltaLink", later, "a", "c")})
+	require.NoError(t, d.begin().Round(t.Context()))
+	require.Equal(t, []string{delta, start}, d.graph.wasAsked())
+	require.Equal(t, []string{"a", "c"}, d.known())
+}
