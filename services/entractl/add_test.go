@@ -69,10 +69,13 @@ func requireRequests(t *testing.T, s *server, want ...proto.Message) {
 
 func TestAddTestsSavesAndFollows(t *testing.T) {
 	s := newServer(t)
-	s.report, s.runs, s.watch = connected(), []*controlv1.Run{succeeded()}, sending(nil, succeeded())
+	directory := succeeded()
+	directory.Name = "integrations/contoso/runs/directorysync-initial-1"
+	s.report, s.runs, s.watch = connected(), []*controlv1.Run{directory, succeeded()}, sending(nil, succeeded())
 	got := s.run(t.Context(), append(addContoso, "--secret-file", file(t, secret+"\n"), "--yes")...)
 	require.Equal(t, result{stdout: connectedText + "\nSaved as contoso.\n" +
 		"Run r1 succeeded: 10,010 rows of 2 data types in 2m00s, throttled 12s\n"}, got)
+	require.Equal(t, "integrations/contoso/runs/r1", s.watched.Load(), "the logs', though the directory's is newer")
 	requireRequests(t, s,
 		&controlv1.TestConnectionRequest{Integration: entraIntegration(), Credential: secretCredential()},
 		&controlv1.CreateIntegrationRequest{IntegrationId: "contoso", Integration: entraIntegration(), Credential: secretCredential()})

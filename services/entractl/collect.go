@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,8 @@ func newCollect(c *caller) *cobra.Command {
 		Use:   "collect ID",
 		Short: "Collect now, and follow it",
 		Long: "Asks for a run and follows it until it has ended; Ctrl-C leaves it going. It reads what is missing and the\n" +
-			"newest; with --since it reads again what happened since then.\n\n" +
+			"newest; with --since it reads again what happened since then. The directory is read as well, by another run;\n" +
+			"--type chooses.\n\n" +
 			"The exit code is 1 if any data type failed.",
 		Example: "  entractl integration collect contoso\n" +
 			"  entractl integration collect contoso --type audit,risk_detection --since 48h",
@@ -64,11 +66,21 @@ func (f *collectFlags) run(ctx context.Context, c *caller, id string) error {
 		return err
 	}
 	run := answer.GetRun().GetName()
+	if both(f.types) {
+		c.note("the directory is read, too, by a run of its own; see `entractl integration runs %s`", idOf(name))
+	}
 	if f.noWait {
 		fmt.Fprintf(c.Stdout, "Run %s was asked for; follow it with `entractl integration watch %s`.\n", idOf(run), watchArgs(run))
 		return nil
 	}
 	return c.follow(ctx, s, run)
+}
+
+// both reports whether data types are of the logs and of the directory, as all are.
+func both(types []string) bool {
+	isLog := func(id string) bool { return slices.Contains(logTypes, id) }
+	isOther := func(id string) bool { return !isLog(id) }
+	return len(types) == 0 || slices.ContainsFunc(types, isLog) && slices.ContainsFunc(types, isOther)
 }
 
 func newWatch(c *caller) *cobra.Command {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -17,22 +19,29 @@ const (
 	// firstRunWait is how long the collector has to begin with a new integration.
 	firstRunWait = 30 * time.Second
 	firstRunPoll = 500 * time.Millisecond
+	// directoryRuns begins the ids of the runs that directorysync makes by itself.
+	directoryRuns = "directorysync-"
 	// maxSilence is how long a run is waited for without a word from the gateway.
 	maxSilence = 5 * time.Minute
 	viewTick   = time.Second
 )
 
-// awaitFirstRun returns the name of a new integration's first run.
+// awaitFirstRun returns the name of a new integration's first run: of the logs, or that of the directory if there is no
+// other by the end.
 func (c *caller) awaitFirstRun(ctx context.Context, s *service, name string) (string, error) {
 	for end := time.Now().Add(firstRunWait); ; {
-		runs, err := c.listRuns(ctx, s, name, 1)
+		runs, err := c.listRuns(ctx, s, name, 0)
 		if err != nil && !errors.Is(err, errInterrupted) {
 			return "", err
 		}
-		if len(runs) > 0 {
+		logs := slices.IndexFunc(runs, func(run *controlv1.Run) bool { return !strings.HasPrefix(idOf(run.GetName()), directoryRuns) })
+		late := time.Now().After(end)
+		switch {
+		case logs >= 0:
+			return runs[logs].GetName(), nil
+		case late && len(runs) > 0:
 			return runs[0].GetName(), nil
-		}
-		if time.Now().After(end) {
+		case late:
 			return "", fmt.Errorf("collecting has not begun within %s: is a collector running? "+
 				"It begins by itself; see `entractl integration show %s`", span(firstRunWait), idOf(name))
 		}

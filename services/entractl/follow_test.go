@@ -44,8 +44,10 @@ func TestCollectFollowsTheRun(t *testing.T) {
 
 func TestCollectWithoutWaiting(t *testing.T) {
 	s := newServer(t)
-	require.Equal(t, result{stdout: "Run r1 was asked for; follow it with `entractl integration watch contoso r1`.\n"},
-		s.run(t.Context(), "integration", "collect", "integrations/contoso", "--no-wait"))
+	require.Equal(t, result{
+		stdout: "Run r1 was asked for; follow it with `entractl integration watch contoso r1`.\n",
+		stderr: "entractl: the directory is read, too, by a run of its own; see `entractl integration runs contoso`\n",
+	}, s.run(t.Context(), "integration", "collect", "integrations/contoso", "--no-wait"))
 }
 
 func TestWatchSaysHowItEnded(t *testing.T) {

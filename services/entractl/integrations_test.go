@@ -3,6 +3,7 @@ package entractl_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -33,6 +34,7 @@ type integrations struct {
 	replaced  bool
 	runs      []*controlv1.Run
 	watch     func(grpc.ServerStreamingServer[controlv1.WatchRunResponse]) error
+	watched   atomic.Value // the name of the last run that was watched
 }
 
 func (i *integrations) keep(m proto.Message) {
@@ -114,7 +116,8 @@ func (i *integrations) ListRuns(_ context.Context, req *controlv1.ListRunsReques
 	return &controlv1.ListRunsResponse{Runs: i.runs[:min(len(i.runs), int(req.GetPageSize()))]}, nil
 }
 
-func (i *integrations) WatchRun(_ *controlv1.WatchRunRequest, stream grpc.ServerStreamingServer[controlv1.WatchRunResponse]) error {
+func (i *integrations) WatchRun(req *controlv1.WatchRunRequest, stream grpc.ServerStreamingServer[controlv1.WatchRunResponse]) error {
+	i.watched.Store(req.GetName())
 	return i.watch(stream)
 }
 
