@@ -113,7 +113,7 @@ func startProduct(t *testing.T, cloud directorysync.CloudConfig) running {
 	cfg.DirectorySync.Tenant.DeltaInterval, cfg.DirectorySync.Tenant.WalkInterval = 200*time.Millisecond, time.Second
 	product, err := entraflow.New(cfg, entraflow.Settings{Settings: apptest.Settings(t), Stdout: &bytes.Buffer{}})
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(context.Background()) // it ends before the simulator does
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // it ends before the simulator does
 	ended := make(chan error, 1)
 	go func() { ended <- product.Run(ctx) }()
 	t.Cleanup(func() {
@@ -141,7 +141,7 @@ func (r running) connect(t *testing.T, tenantID string) {
 	t.Helper()
 	conn, err := grpc.NewClient(r.at.Gateway, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // nothing is left to send
+	defer conn.Close()
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+r.secret(t, "gateway.token"))
 	_, err = controlv1.NewIntegrationServiceClient(conn).CreateIntegration(ctx, &controlv1.CreateIntegrationRequest{
 		IntegrationId: "lab",

@@ -71,20 +71,7 @@ func (e *Entraflow) directoryRun(ctx context.Context, client controlv1.Integrati
 		if err != nil {
 			return "", fmt.Errorf("looking for the reading of the directory: %w", err)
 		}
-		wanted := ""
-		for _, run := range answer.GetRuns() {
-			_, id, _ := runs.Parse(run.GetName())
-			if !strings.HasPrefix(id, bus.UserDirectorySync+"-") {
-				continue
-			}
-			if !runs.Ended(run.GetState()) {
-				return run.GetName(), nil
-			}
-			initial := run.GetTrigger() == controlv1.RunTrigger_RUN_TRIGGER_INITIAL
-			if of.isNew && initial || !of.isNew && !initial && !run.GetCreateTime().AsTime().Before(asked) {
-				wanted = run.GetName()
-			}
-		}
+		wanted := of.reading(answer.GetRuns(), asked)
 		switch {
 		case wanted != "":
 			return wanted, nil
@@ -95,6 +82,25 @@ func (e *Entraflow) directoryRun(ctx context.Context, client controlv1.Integrati
 			return "", err
 		}
 	}
+}
+
+// reading returns the name of the run that reads the directory: the one that is under way, else the one that was waited
+// for and has ended; empty if there is none.
+func (of integration) reading(all []*controlv1.Run, asked time.Time) (name string) {
+	for _, run := range all {
+		_, id, _ := runs.Parse(run.GetName())
+		if !strings.HasPrefix(id, bus.UserDirectorySync+"-") {
+			continue
+		}
+		if !runs.Ended(run.GetState()) {
+			return run.GetName()
+		}
+		initial := run.GetTrigger() == controlv1.RunTrigger_RUN_TRIGGER_INITIAL
+		if of.isNew && initial || !of.isNew && !initial && !run.GetCreateTime().AsTime().Before(asked) {
+			name = run.GetName()
+		}
+	}
+	return name
 }
 
 // split returns the data types of a run that it may not read, and whether it failed otherwise.

@@ -5,6 +5,7 @@ package directory
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -71,7 +72,7 @@ func (d Directory) putRaw(kind, id string, raw []byte) error {
 func (d Directory) TakeTruth(kind string, lines io.Reader) error {
 	for decoder := json.NewDecoder(lines); ; {
 		var o map[string]any
-		if err := decoder.Decode(&o); err == io.EOF { //nolint:errorlint // it is not wrapped
+		if err := decoder.Decode(&o); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("reading the truth of %s: %w", kind, err)
