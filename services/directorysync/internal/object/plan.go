@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -94,34 +93,34 @@ func ReadSingle(raw []byte, id string, date time.Time) (Seen, error) {
 
 // read takes what is no property out of the properties.
 func (s *Seen) read() {
-	if removed, ok := s.properties[removedMark]; ok {
-		var mark struct{ Reason string }
-		_ = json.Unmarshal(removed, &mark)
+	if removed := s.properties.object(removedMark); removed != nil {
 		s.Removed = "changed"
-		if mark.Reason == "deleted" {
+		if removed.text("reason") == "deleted" {
 			s.Removed = "deleted"
 		}
 	}
-	for name := range s.properties {
-		relation, isDelta := strings.CutSuffix(name, deltaSuffix)
-		if isDelta {
+	kept := s.properties[:0]
+	for _, m := range s.properties {
+		relation, isDelta := strings.CutSuffix(m.name, deltaSuffix)
+		switch {
+		case isDelta:
 			if s.relations == nil {
 				s.relations = map[string][]Reference{}
 			}
-			s.relations[relation] = s.properties.references(name)
-		}
-		if isDelta || name == removedMark || strings.Contains(name, annotation) && name != "@odata.type" {
-			delete(s.properties, name)
+			s.relations[relation] = fields{m}.references(m.name)
+		case m.name == removedMark, strings.Contains(m.name, annotation) && m.name != "@odata.type":
+		default:
+			kept = append(kept, m)
 		}
 	}
+	s.properties = kept
 }
 
 func (f fields) references(name string) []Reference {
 	var all []Reference
 	for _, o := range f.objects(name) {
 		if m := o.member(); m.GetId() != "" {
-			_, removed := o[removedMark]
-			all = append(all, Reference{Member: m, Removed: removed})
+			all = append(all, Reference{Member: m, Removed: o.value(removedMark) != nil})
 		}
 	}
 	return all
@@ -147,8 +146,7 @@ func (i Identity) Next(prev *directoryv1.Object, seen Seen, now time.Time) *dire
 	properties, before := seen.properties, fields{}
 	if prev != nil && !prev.GetDeleted() {
 		before, _ = parse(prev.GetRaw())
-		properties = maps.Clone(before)
-		maps.Copy(properties, seen.properties)
+		properties = before.merge(seen.properties)
 	}
 	next.Raw = properties.encode()
 	next.DisplayName = properties.text("displayName")
@@ -194,9 +192,9 @@ func removal(prev, next *directoryv1.Object, reason string) *directoryv1.Object 
 // an array is.
 func changed(before, after fields) []string {
 	var names []string
-	for name, value := range after {
-		if !same(before[name], value) {
-			names = append(names, name)
+	for _, m := range after {
+		if !same(before.value(m.name), m.value) {
+			names = append(names, m.name)
 		}
 	}
 	return names
