@@ -144,6 +144,11 @@ func TestOnceCollectsTheWholeSimulatedTenant(t *testing.T) {
 		for _, kind := range []string{"user", "membership"} {
 			require.Equal(t, s.Stored["directory."+kind], again.Stored["directory."+kind])
 		}
+
+		// Another tenant in the same place is counted by itself.
+		seed++
+		other := runOnce(t, dataDir, small)
+		require.Equal(t, other.Truth, other.Stored)
 	}
 }
 

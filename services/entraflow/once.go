@@ -76,11 +76,15 @@ func (e *Entraflow) count(ctx context.Context, o *opened, s *services, summary *
 	}
 	summary.EventsIn = streamed + collected
 	summary.Duplicates = summary.EventsIn - min(facts+summary.DeadLetters, summary.EventsIn)
-	if summary.Stored, err = storedByType(ctx, o.store.Conn()); err != nil {
+	tenantID := ""
+	if s.tenant != nil {
+		tenantID = s.announced.Load().Tenant.TenantID
+	}
+	if summary.Stored, err = storedByType(ctx, o.store.Conn(), tenantID); err != nil {
 		return err
 	}
 	if s.tenant != nil {
-		if err := e.countTenant(ctx, o, s, summary); err != nil {
+		if err := e.countTenant(ctx, o, s, tenantID, summary); err != nil {
 			return err
 		}
 	}
@@ -89,8 +93,8 @@ func (e *Entraflow) count(ctx context.Context, o *opened, s *services, summary *
 }
 
 // countTenant fills in the truth of the simulated tenant, and what the store has of its directory.
-func (e *Entraflow) countTenant(ctx context.Context, o *opened, s *services, summary *Summary) error {
-	now, id := e.set.Clock.Now(), s.announced.Load().Tenant.TenantID
+func (e *Entraflow) countTenant(ctx context.Context, o *opened, s *services, id string, summary *Summary) error {
+	now := e.set.Clock.Now()
 	summary.Truth = s.tenant.Truth(tenant.Query{At: now})
 	d, err := s.simulator.Entra().Directory(id)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
@@ -22,8 +23,8 @@ type Summary struct {
 	// Duplicates is how many of them have an id that another record had before.
 	Duplicates uint64 `json:"duplicates"`
 	// Stored is how many rows the store has now (FINAL) by data type, those of earlier runs included. With a simulated
-	// tenant it has the objects of its directory, too: how many there are that are not deleted by kind, as
-	// "directory.user", and how many links, as "directory.membership".
+	// tenant they are its own alone, and there are the objects of its directory, too: how many are not deleted by kind, as
+	// "directory.user", and how many links there are, as "directory.membership".
 	Stored map[string]uint64 `json:"stored"`
 	// Truth is how many records and objects the simulated tenant has, by the same names: what Stored must be. Absent
 	// without one.
@@ -43,8 +44,8 @@ type DeadLetterReason struct {
 	Count  uint64 `json:"count"`
 }
 
-// storedByType counts the rows of every table of events, each id once.
-func storedByType(ctx context.Context, conn driver.Conn) (map[string]uint64, error) {
+// storedByType counts the rows of every table of events, each id once: of a tenant, or of all if it is empty.
+func storedByType(ctx context.Context, conn driver.Conn, tenantID string) (map[string]uint64, error) {
 	stored := map[string]uint64{}
 	var names []string
 	for _, table := range tables.NewEvents().All() {
@@ -54,7 +55,8 @@ func storedByType(ctx context.Context, conn driver.Conn) (map[string]uint64, err
 		}
 	}
 	for _, name := range names {
-		rows, err := conn.Query(ctx, "SELECT data_type, count() FROM "+name+" FINAL GROUP BY data_type")
+		rows, err := conn.Query(ctx, "SELECT data_type, count() FROM "+name+
+			" FINAL WHERE {tenant:String} IN ('', tenant_id) GROUP BY data_type", clickhouse.Named("tenant", tenantID))
 		if err != nil {
 			return nil, fmt.Errorf("counting %s: %w", name, err)
 		}
