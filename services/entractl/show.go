@@ -152,10 +152,26 @@ func integrationState(i *controlv1.Integration) string {
 		return "problem"
 	case slices.ContainsFunc(status.GetDataTypes(), func(d *controlv1.DataTypeStatus) bool { return d.GetEnabled() && d.GetStalled() }):
 		return "stalled"
-	case slices.ContainsFunc(status.GetDataTypes(), func(d *controlv1.DataTypeStatus) bool { return d.GetEnabled() && d.GetProblem() != nil }):
+	case slices.ContainsFunc(status.GetDataTypes(), hampered):
 		return "problem"
 	default:
 		return "ok"
+	}
+}
+
+// hampered reports whether a data type is not read as it should be: not by what was never permitted, which is a choice, and
+// not where everything is read in place of the changes.
+func hampered(d *controlv1.DataTypeStatus) bool {
+	if !d.GetEnabled() || d.GetProblem() == nil {
+		return false
+	}
+	switch d.GetProblem().GetCause() {
+	case "whole_reading":
+		return false
+	case "permission_missing", "licence_missing":
+		return d.GetCoveredUntil() != nil || d.GetLastSuccessTime() != nil
+	default:
+		return true
 	}
 }
 

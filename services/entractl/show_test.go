@@ -91,6 +91,31 @@ old      -             event_hub  contoso.servicebus.windows.net/logs   disabled
 `}, s.run(t.Context(), "integration", "list"))
 }
 
+// What was never permitted is a choice; what is not permitted any more is a problem.
+func TestStateOfAnIntegration(t *testing.T) {
+	for name, tc := range map[string]struct {
+		of   *controlv1.DataTypeStatus
+		want string
+	}{
+		"never permitted":    {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "permission_missing"}}, "ok"},
+		"never bought":       {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "licence_missing"}}, "ok"},
+		"permitted once":     {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "permission_missing"}, CoveredUntil: minute(1)}, "problem"},
+		"permitted till now": {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "permission_missing"}, LastSuccessTime: minute(1)}, "problem"},
+		"no delta":           {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "whole_reading"}, CoveredUntil: minute(1)}, "ok"},
+		"away":               {&controlv1.DataTypeStatus{Problem: &controlv1.Problem{Cause: "unreachable"}}, "problem"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			i := contoso()
+			tc.of.DataType, tc.of.Enabled = "role_eligibility", true
+			i.Status.DataTypes = []*controlv1.DataTypeStatus{tc.of}
+			s.saved = []*controlv1.Integration{i}
+			got := s.run(t.Context(), "integration", "show", "contoso")
+			require.Contains(t, got.stdout, "\nState           "+tc.want+"\n")
+		})
+	}
+}
+
 func TestTest(t *testing.T) {
 	s := newServer(t)
 	s.report = connected()
