@@ -62,7 +62,7 @@ func newAdd(c *caller) *cobra.Command {
 	flags.BoolVar(&f.noWait, "no-wait", false, "do not follow the first run")
 	complete(cmd, "cloud", cloudNames()...)
 	complete(cmd, "permission-set", names(permissionSets())...)
-	complete(cmd, "without", dataTypes...)
+	complete(cmd, "without", dataTypes()...)
 	return cmd
 }
 

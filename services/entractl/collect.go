@@ -40,7 +40,7 @@ func newCollect(c *caller) *cobra.Command {
 	flags.StringSliceVar(&f.types, "type", nil, "data types such as audit, with commas; all that are enabled by default")
 	flags.StringVar(&f.since, "since", "", "read again from then on: 30m, 48h, 7d, a date or a time")
 	flags.BoolVar(&f.noWait, "no-wait", false, "do not follow the run")
-	complete(cmd, "type", dataTypes...)
+	complete(cmd, "type", dataTypes()...)
 	return cmd
 }
 

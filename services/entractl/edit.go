@@ -46,8 +46,8 @@ func newEdit(c *caller) *cobra.Command {
 	flags.BoolVar(&f.disable, "disable", false, "stop collecting; what is stored stays")
 	flags.BoolVar(&f.enable, "enable", false, "collect again")
 	complete(cmd, "permission-set", names(permissionSets())...)
-	complete(cmd, "without", dataTypes...)
-	complete(cmd, "with", dataTypes...)
+	complete(cmd, "without", dataTypes()...)
+	complete(cmd, "with", dataTypes()...)
 	return cmd
 }
 

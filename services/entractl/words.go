@@ -9,10 +9,13 @@ import (
 )
 
 // dataTypes are the ids that shell completion offers; the gateway decides which there are.
-var dataTypes = slices.Concat(logTypes, []string{
+func dataTypes() []string { return slices.Concat(logTypes, stateTypes) }
+
+// stateTypes are the data types of the directory that a test asks for.
+var stateTypes = []string{
 	"users", "groups", "devices", "applications", "service_principals", "directory_roles", "conditional_access",
 	"auth_methods_registration", "intune_devices",
-})
+}
 
 // logTypes are the data types that happen; the others are states.
 var logTypes = []string{
