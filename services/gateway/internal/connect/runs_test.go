@@ -88,7 +88,8 @@ func TestCollectNowAsksWhoReadsIt(t *testing.T) {
 		{"logs", []string{"audit"}, []*statev1.Command{logs("logs", "audit")}},
 		{"directory", []string{"users", "role_assignments"}, []*statev1.Command{directory("directory", "users", "role_assignments")}},
 		{
-			"both", []string{"users", "audit", "role_assignments"},
+			"both",
+			[]string{"users", "audit", "role_assignments"},
 			[]*statev1.Command{logs("both", "audit"), directory("directorysync-both", "users", "role_assignments")},
 		},
 		{long, nil, []*statev1.Command{logs(long), directory("directorysync-7ce100971f64e7001e8fe5a51973ecdf")}},
