@@ -86,6 +86,7 @@ func TestOneDataTypeDoesNotStopTheOthers(t *testing.T) {
 	status := w.awaitStatus("contoso", "oauth2_grants", func(s *controlv1.DataTypeStatus) bool { return s.GetProblem() != nil })
 	require.Equal(t, "permission_missing", status.GetProblem().GetCause())
 	require.NotEmpty(t, status.GetProblem().GetRemedy())
+	require.False(t, status.GetEnabled())
 	users := w.awaitStatus("contoso", "users", func(s *controlv1.DataTypeStatus) bool { return s.GetLastSuccessTime() != nil })
 	require.Nil(t, users.GetProblem())
 	require.EqualValues(t, 200, users.GetRows())
@@ -100,6 +101,7 @@ func TestAReplicaTakesOver(t *testing.T) {
 	w.connect("contoso", id)
 	first := w.start(w.config())
 	w.agree(id, time.Minute)
+	w.awaitRun("contoso", controlv1.RunTrigger_RUN_TRIGGER_INITIAL)
 	second := w.start(w.config(func(c *directorysync.Config) { c.Instance = "two" }))
 	first.wait()
 	d, err := w.sim.Directory(id)
@@ -107,6 +109,9 @@ func TestAReplicaTakesOver(t *testing.T) {
 	d.Change(5, 500, time.Now())
 	w.agree(id, time.Minute)
 	second.wait()
+	all, err := w.runs.List(t.Context(), "contoso")
+	require.NoError(t, err)
+	require.Len(t, all, 1, "what may not be read makes no new run of everything")
 }
 
 // grant lets the application do one thing more.

@@ -107,11 +107,11 @@ func (c *crew) work(ctx context.Context) {
 	}
 }
 
-// initial reads everything for the first time in this session, as a run if any of it was never read to its end.
+// initial reads everything for the first time in this session, as a run if nothing was ever read to its end.
 func (c *crew) initial(ctx context.Context) {
 	run, revision, err := c.s.Runs.Unfinished(ctx, controlv1.RunTrigger_RUN_TRIGGER_INITIAL)
-	isNew := slices.ContainsFunc(c.followers, func(f *follower) bool { return f.reader.Cursor().GetRoundTime() == nil })
-	if err == nil && run == nil && isNew {
+	known := slices.ContainsFunc(c.followers, func(f *follower) bool { return f.reader.Cursor().GetRoundTime() != nil })
+	if err == nil && run == nil && !known {
 		run, revision, err = c.s.Runs.Create(ctx, controlv1.RunTrigger_RUN_TRIGGER_INITIAL, "initial")
 	}
 	if err != nil {

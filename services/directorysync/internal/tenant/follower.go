@@ -49,7 +49,9 @@ type follower struct {
 	progress    []*runs.Progress
 	lastSuccess time.Time
 	problem     *controlv1.Problem
-	retry       time.Duration
+	// refused says that it may not be read, and was not in this session.
+	refused bool
+	retry   time.Duration
 }
 
 // follow reads a round after the other once the first has ended, until ctx is done.
@@ -98,7 +100,7 @@ func (f *follower) note(err error) {
 	id := string(f.typ.ID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.problem = session.ProblemOf(service, err)
+	f.problem, f.refused = session.ProblemOf(service, err), session.WasRefused(err) && f.lastSuccess.IsZero()
 	if err == nil {
 		f.lastSuccess, f.retry = f.set.State.Clock.Now(), 0
 		f.set.Metrics.rounds.WithLabelValues(id, "ok").Inc()
@@ -196,8 +198,8 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 		since = f.began
 	}
 	s := &controlv1.DataTypeStatus{
-		DataType: string(f.typ.ID), Enabled: true, Rows: cursor.GetRows(), Problem: f.problem, CoveredUntil: cursor.GetRoundTime(),
-		Stalled: now.Sub(since) >= max(stalledAfter*f.interval, stalledAtLeast),
+		DataType: string(f.typ.ID), Enabled: !f.refused, Rows: cursor.GetRows(), Problem: f.problem, CoveredUntil: cursor.GetRoundTime(),
+		Stalled: !f.refused && now.Sub(since) >= max(stalledAfter*f.interval, stalledAtLeast),
 	}
 	if s.GetProblem() == nil && f.reader.FallsBack() {
 		s.Problem = fallback()
