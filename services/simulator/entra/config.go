@@ -44,7 +44,7 @@ type Config struct {
 	KeepPath bool `yaml:"keep_path"`
 	// Delta says how changes of the directory are told.
 	Delta DeltaConfig `yaml:"delta"`
-	// Latency is how long every request to Graph waits before it is answered, up to 10 minutes; 0 is not at all.
+	// Latency is how long it takes at least until a request to Graph is answered, up to 10 minutes; 0 is as long as it takes.
 	Latency time.Duration `yaml:"latency"`
 	// Faults stand from the start.
 	Faults []Fault `yaml:"faults"`

@@ -43,7 +43,7 @@ const (
 	EmptyPage Kind = "empty_page"
 	// Duplicate lets the next page begin with records of this one.
 	Duplicate Kind = "duplicate"
-	// Latency waits Delay before it answers any request.
+	// Latency lets the answer to any request take Delay at least.
 	Latency Kind = "latency"
 	// Forbidden answers 403, as if a permission was missing.
 	Forbidden Kind = "forbidden"

@@ -76,6 +76,8 @@ type call struct {
 	claims login.Claims
 	tenant *state.Tenant
 	opts   options
+	// latency is how long the answer shall take at least.
+	latency time.Duration
 }
 
 // answer is a response; body is written as it is, but for gzip.
@@ -103,12 +105,16 @@ func (g *Graph) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err.write(w, c)
 		return
 	}
+	began := time.Now()
 	a, err := g.serve(c, h)
+	if a != nil {
+		defer a.body.free()
+	}
+	g.delay(c, began)
 	if err != nil {
 		err.write(w, c)
 		return
 	}
-	defer a.body.free()
 	g.send(w, c, a)
 }
 

@@ -15,7 +15,8 @@ func (c *call) faultTarget() fault.Request {
 	return fault.Request{Tenant: c.tenant.ID(), App: c.claims.AppID, Path: c.r.URL.Path}
 }
 
-// spoil answers in place of the service if a fault says so, and waits if one says that.
+// spoil answers in place of the service if a fault says so, and waits if one says that. How long an answer shall take at
+// least it only notes.
 func (g *Graph) spoil(c *call) *apiError {
 	kinds := []fault.Kind{
 		fault.Throttle, fault.Unavailable, fault.GatewayTimeout, fault.BadGateway, fault.Unauthorized, fault.Latency, fault.Forbidden,
@@ -29,7 +30,11 @@ func (g *Graph) spoil(c *call) *apiError {
 		kinds = append(kinds, fault.SkipToken)
 	}
 	for _, f := range g.set.Faults.Draw(c.faultTarget(), kinds...) {
-		if f.Kind == fault.Slow || f.Kind == fault.Latency {
+		if f.Kind == fault.Latency {
+			c.latency = max(c.latency, f.Delay)
+			continue
+		}
+		if f.Kind == fault.Slow {
 			if g.set.Sleep(c.r, f.Delay) != nil {
 				panic(http.ErrAbortHandler) // the client is gone
 			}
@@ -42,6 +47,14 @@ func (g *Graph) spoil(c *call) *apiError {
 		return faultError(f)
 	}
 	return nil
+}
+
+// delay waits until an answer has taken as long as it shall. What the simulator itself took counts.
+func (g *Graph) delay(c *call, began time.Time) {
+	left := c.latency - time.Since(began)
+	if left > 0 && g.set.Sleep(c.r, left) != nil {
+		panic(http.ErrAbortHandler) // the client is gone
+	}
 }
 
 func faultError(f fault.Fault) *apiError {
