@@ -203,6 +203,13 @@ func TestReports(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, report[0], "Recipient Type")
 	require.Greater(t, len(report), 50)
+	counted := 0
+	link := "/beta/reports/getMailboxUsageDetail(period='D30')?$format=application/json"
+	for link != "" {
+		page := w.get(link, 200)
+		counted, link = counted+len(page.Value), page.Next
+	}
+	require.Equal(t, len(report)-1, counted, "the same as JSON, in pages")
 }
 
 func mustGet(t *testing.T, w *world, link string) []byte {
