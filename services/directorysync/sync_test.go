@@ -181,4 +181,5 @@ func TestMailboxesAreReadIfAskedFor(t *testing.T) {
 	require.Positive(t, purposes["shared"])
 	require.Positive(t, forwarding)
 	require.Less(t, len(stored["mailbox"]), len(stored["user"]), "not everybody has a mailbox")
+	require.Len(t, stored["mailbox_usage"], len(stored["mailbox"]))
 }

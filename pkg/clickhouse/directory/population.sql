@@ -119,9 +119,10 @@ classified AS (
         WHERE object = 'mailbox' AND (empty({tenants:Array(String)}) OR tenant_id IN {tenants:Array(String)})
     ) AS m ON m.tenant_id = u.tenant_id AND m.id = u.id
     LEFT JOIN (
-        SELECT tenant_id, id, lower(JSONExtractString(raw, 'recipientType')) AS recipient FROM directory_current FINAL
+        -- The report knows users by their sign-in names.
+        SELECT tenant_id, lower(id) AS user_key, lower(JSONExtractString(raw, 'recipientType')) AS recipient FROM directory_current FINAL
         WHERE object = 'mailbox_usage' AND NOT deleted AND (empty({tenants:Array(String)}) OR tenant_id IN {tenants:Array(String)})
-    ) AS usage ON usage.tenant_id = u.tenant_id AND usage.id = u.id
+    ) AS usage ON usage.tenant_id = u.tenant_id AND usage.user_key = u.user_key
     LEFT JOIN (
         SELECT tenant_id, id, last_sign_in_at, last_non_interactive_sign_in_at FROM user_activity
         WHERE empty({tenants:Array(String)}) OR tenant_id IN {tenants:Array(String)}

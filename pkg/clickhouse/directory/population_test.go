@@ -164,7 +164,7 @@ func TestEveryClassAndItsReason(t *testing.T) {
 		},
 		{"reported", func(id string) {
 			w.user(id)
-			w.put("mailbox_usage", id, &directoryv1.Object{Raw: []byte(`{"recipientType":"Shared"}`)})
+			w.put("mailbox_usage", strings.ToUpper(id)+"@Example.com", &directoryv1.Object{Raw: []byte(`{"recipientType":"Shared"}`)})
 		}, []string{member, "shared_mailbox: mailbox usage report"}},
 		{"room", func(id string) { w.user(id, alone); mailbox(id, "room") }, []string{member, "resource: mailbox of room"}},
 		{"teams", func(id string) { w.user(id, func(u *user) { u.IsResourceAccount = new(true) }) }, []string{member, "resource: resource account"}},

@@ -30,6 +30,8 @@ type Type struct {
 	Select, Relations []string
 	// Expand is $expand; empty if there is none.
 	Expand string
+	// Format is $format; empty if there is none.
+	Format string
 	// Top is the largest $top; 0 if the endpoint takes none, as no delta does.
 	Top int
 	// Single is the id of the only object, or ParentID if there is one for each parent; empty for collections.
@@ -86,6 +88,9 @@ func (t Type) Request(delta bool, parent string) entra.Request {
 	if t.Expand != "" {
 		r.Query.Set("$expand", t.Expand)
 		r.Units++
+	}
+	if t.Format != "" {
+		r.Query.Set("$format", t.Format)
 	}
 	if t.Top > 0 && !delta {
 		r.Query.Set("$top", strconv.Itoa(t.Top))

@@ -74,6 +74,12 @@ func reports() []Type {
 			Path: "/reports/servicePrincipalSignInActivities", Permissions: []string{readAudit}, Licence: entra.LicenceP1,
 			Workload: budget.Reports, Daily: true,
 		},
+		{
+			// Only beta has it as JSON. It names users by their sign-in name, or by a hash if the tenant conceals names.
+			ID: "mailbox_usage", Title: "Mailbox usage", Kind: "mailbox_usage", Version: "beta",
+			Path: "/reports/getMailboxUsageDetail(period='D30')", Format: "application/json", Key: "userPrincipalName",
+			Permissions: []string{"Reports.Read.All"}, Daily: true,
+		},
 	}
 }
 

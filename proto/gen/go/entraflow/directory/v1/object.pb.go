@@ -105,14 +105,14 @@ type Object struct {
 	// "app_role_assignment", "oauth2_grant", "application_owners", "service_principal_owners",
 	// "conditional_access_policy", "named_location", "policy", "authentication_strength", "cross_tenant_partner",
 	// "organization", "subscribed_sku", "domain", "authentication_registration", "user_activity",
-	// "service_principal_activity", "mailbox", "mailbox_rules", "managed_device", "device_configuration",
-	// "compliance_policy", "mobile_app", "detected_app". Always present.
+	// "service_principal_activity", "mailbox", "mailbox_rules", "mailbox_usage", "managed_device",
+	// "device_configuration", "compliance_policy", "mobile_app", "detected_app". Always present.
 	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
 	// tenant_id is the directory (tenant) id, lower-case. Always present.
 	TenantId string `protobuf:"bytes,2,opt,name=tenant_id,json=tenantId,proto3" json:"tenant_id,omitempty"`
 	// id is Graph's id of the object. Of a shard of a group's members it is the group's id, "-" and the shard's
-	// number; of what belongs to a user or service principal (registration, activity, mailbox) that object's id;
-	// of a policy that a tenant has one of, its name ("security_defaults"). Always present.
+	// number; of what belongs to a user (registration, activity, mailbox) the user's id, but of mailbox_usage the
+	// sign-in name; of a policy that a tenant has one of, its name ("security_defaults"). Always present.
 	Id string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	// integration names the configured connection that delivered it. Always present.
 	Integration string `protobuf:"bytes,4,opt,name=integration,proto3" json:"integration,omitempty"`
