@@ -31,6 +31,8 @@ var sources = []string{
 	"./pkg/clickhouse/cmd/clickhouse-embedded",
 	"./services/simulator/cmd/simulator",
 	"./services/collector/cmd/collector",
+	"./services/directorysync/cmd/directorysync",
+	"./services/gateway/cmd/gateway",
 	"./services/streamer/cmd/streamer",
 	"./services/sink/cmd/sink",
 	"./services/entraflow/cmd/entraflow",

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,6 +45,10 @@ type tenantOptions struct {
 	// throttled keeps to Microsoft's limits, times scale.
 	throttled bool
 	scale     float64
+	// directory and entra are more keys of the simulator's tenant and of its section entra.
+	directory, entra map[string]any
+	// disabled are data types that the integration has turned off.
+	disabled []string
 }
 
 // simulatedTenant is a tenant of the simulator and how to reach it.
@@ -83,22 +88,22 @@ func (w *world) startTenant(ctx context.Context, t *testing.T, o *tenantOptions)
 		mode = "on"
 	}
 	at := w.tenant.anchor.Format(time.RFC3339)
+	quick := map[string]any{
+		"users": o.users, "days": o.days, "seed": o.seed, "end": at, "stop": at, "late": map[string]any{"share": o.lateShare},
+	}
+	maps.Copy(quick, o.directory)
+	section := map[string]any{
+		"throttle": map[string]any{"mode": mode, "scale": max(o.scale, 1)},
+		"quick":    map[string]any{"enabled": true, "secret_file": filepath.Join(w.dir, "tenant.secret"), "tenant": quick},
+	}
+	maps.Copy(section, o.entra)
 	w.simulator.admin = ""
 	w.configure(t, w.simulator, "simulator", map[string]any{
 		"app": map[string]any{"admin": map[string]any{"address": ""}, "clock": w.clockConfig()},
 		"simulator": map[string]any{
 			"listen": map[string]any{"amqp": "", "admin": "127.0.0.1:0", "entra": "127.0.0.1:0"},
 			"tls":    map[string]any{"ca_out": filepath.Join(w.dir, "ca.pem")},
-			"entra": map[string]any{
-				"throttle": map[string]any{"mode": mode, "scale": max(o.scale, 1)},
-				"quick": map[string]any{
-					"enabled": true, "secret_file": filepath.Join(w.dir, "tenant.secret"),
-					"tenant": map[string]any{
-						"users": o.users, "days": o.days, "seed": o.seed, "end": at, "stop": at,
-						"late": map[string]any{"share": o.lateShare},
-					},
-				},
-			},
+			"entra":  section,
 		},
 	})
 	require.NoError(t, w.simulator.start(ctx))
@@ -133,13 +138,18 @@ func (w *world) configureCollectors(t *testing.T, o *tenantOptions) {
 			"app": map[string]any{"admin": map[string]any{"address": p.admin}, "clock": w.clockConfig()},
 			"collector": map[string]any{
 				"nats": w.natsConfig(bus.UserCollector), "instance": p.name, "budget_scale": scale,
-				"seal": map[string]any{"key_file": w.sealKey()},
-				"clouds": map[string]any{cloudName: map[string]any{
-					"authority_url": w.tenant.Login, "graph_url": w.tenant.Graph, "ca_file": w.tenant.CAFile,
-				}},
+				"seal":   map[string]any{"key_file": w.sealKey()},
+				"clouds": w.clouds(),
 			},
 		})
 	}
+}
+
+// clouds are the simulator as services are told of it.
+func (w *world) clouds() map[string]any {
+	return map[string]any{cloudName: map[string]any{
+		"authority_url": w.tenant.Login, "graph_url": w.tenant.Graph, "ca_file": w.tenant.CAFile,
+	}}
 }
 
 func (w *world) sealKey() string { return filepath.Join(w.dir, "seal.key") }
@@ -162,6 +172,7 @@ func (w *world) integrate(ctx context.Context, t *testing.T) {
 	secret, err := config.ReadSecret(w.tenant.Tenant.SecretFile)
 	require.NoError(t, err)
 	_, err = store.Create(ctx, collected, &controlv1.Integration{
+		DisabledDataTypes: w.tenant.options.disabled,
 		Connection: &controlv1.Integration_Entra{Entra: &controlv1.EntraConnection{
 			TenantId: w.tenant.Tenant.TenantID, ClientId: w.tenant.Tenant.ClientID, Cloud: cloudName,
 		}},

@@ -31,6 +31,8 @@ type world struct {
 	// tenant is how to reach a simulated tenant; collectors read it.
 	tenant     simulatedTenant
 	collectors []*program
+	// directories keep the tenant's directory.
+	directories []*program
 
 	dir           string
 	credentials   string // the folder of NATS passwords
@@ -50,6 +52,8 @@ type options struct {
 	// tenant makes the simulator have a tenant instead of being read by streamers, and collectors read it.
 	tenant     *tenantOptions
 	collectors int
+	// directories is how many replicas keep the tenant's directory.
+	directories int
 	// leaseTTL is how long a lease outlives its holder; 0 is the topology's.
 	leaseTTL time.Duration
 }
@@ -76,6 +80,9 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 		for i := range o.collectors {
 			w.collectors = append(w.collectors, w.program(t, fmt.Sprintf("collector-%d", i), cancel))
 		}
+		for i := range o.directories {
+			w.directories = append(w.directories, w.program(t, fmt.Sprintf("directory-%d", i), cancel))
+		}
 	}
 	for i := range streamers {
 		w.streamers = append(w.streamers, w.program(t, fmt.Sprintf("streamer-%d", i), cancel))
@@ -96,6 +103,7 @@ func newWorld(t *testing.T, o options) (context.Context, *world) {
 	w.connect(ctx, t)
 	w.configureStreamers(t)
 	w.configureCollectors(t, o.tenant)
+	w.configureDirectories(t)
 	w.configureSink(t)
 	return ctx, w
 }
@@ -213,7 +221,7 @@ func (w *world) servicesReady(ctx context.Context) error {
 }
 
 func (w *world) services() []*program {
-	return slices.Concat([]*program{w.sink}, w.streamers, w.collectors)
+	return slices.Concat([]*program{w.sink}, w.streamers, w.collectors, w.directories)
 }
 
 // announced waits for the line by which a program says that it is ready.
