@@ -210,6 +210,9 @@ func (c *Client) explain(err error, r Request, target *url.URL, token string) er
 	case fault.Cause == CausePermissionMissing:
 		if claims, ok := DecodeClaims(token); ok && len(claims.Roles) == 0 {
 			fault.Cause, fault.Detail, fault.Remedy = relabelled(CauseConsentMissing)
+		} else if len(r.Permission) > 0 {
+			const shown = 2
+			fault.Detail = "The application may not read it: it needs " + strings.Join(r.Permission[:min(len(r.Permission), shown)], " or ") + "."
 		}
 		fault.Permission = r.Permission
 	}
