@@ -267,16 +267,39 @@ type agreed struct {
 func (w *world) agree(ctx context.Context, t *testing.T, kinds ...string) (agreed, error) {
 	t.Helper()
 	if len(kinds) == 0 {
-		for _, c := range compared {
-			kinds = append(kinds, c.kind)
-		}
+		kinds = allKinds()
 	}
-	began := time.Now()
-	truth, err := w.tenant.directory(ctx, kinds)
+	truth, a, err := w.agreeStreamed(ctx, kinds)
 	if err != nil {
-		return agreed{}, err
+		return a, err
 	}
-	a := agreed{links: len(truth.links)}
+	if err := w.storedAll(ctx, directoryv1.ObjectStream); err != nil {
+		return a, err
+	}
+	d, err := w.storedDirectory(ctx, w.queryable(t), kinds)
+	if err == nil {
+		err = d.differsFrom(truth)
+	}
+	if err != nil {
+		return a, fmt.Errorf("comparing the store: %w", err)
+	}
+	return a, nil
+}
+
+func allKinds() (kinds []string) {
+	for _, c := range compared {
+		kinds = append(kinds, c.kind)
+	}
+	return kinds
+}
+
+// agreeStreamed waits until DIRECTORY is what the simulator has, and returns that.
+func (w *world) agreeStreamed(ctx context.Context, kinds []string) (truth directory, a agreed, err error) {
+	began := time.Now()
+	if truth, err = w.tenant.directory(ctx, kinds); err != nil {
+		return truth, a, err
+	}
+	a.links = len(truth.links)
 	for _, all := range truth.objects {
 		a.objects += len(all)
 	}
@@ -289,19 +312,6 @@ func (w *world) agree(ctx context.Context, t *testing.T, kinds ...string) (agree
 		}
 		return true, nil
 	})
-	if err != nil {
-		return a, err
-	}
 	a.took = time.Since(began)
-	if err := w.storedAll(ctx, directoryv1.ObjectStream); err != nil {
-		return a, err
-	}
-	d, err := w.storedDirectory(ctx, w.queryable(t), kinds)
-	if err == nil {
-		err = d.differsFrom(truth)
-	}
-	if err != nil {
-		return a, fmt.Errorf("comparing the store: %w", err)
-	}
-	return a, nil
+	return truth, a, err
 }

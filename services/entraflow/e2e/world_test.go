@@ -187,14 +187,19 @@ func (w *world) configureStreamers(t *testing.T) {
 	}
 }
 
+// storeConfig is how a service reaches ClickHouse.
+func (w *world) storeConfig() map[string]any {
+	return map[string]any{
+		"dsn": "http://" + w.storeAddress, "username": w.storeUser, "password_file": w.storePassword,
+		"embedded": map[string]any{"data_dir": "unused"},
+	}
+}
+
 func (w *world) configureSink(t *testing.T) {
 	t.Helper()
 	section := map[string]any{
-		"nats": w.natsConfig(bus.UserSink),
-		"clickhouse": map[string]any{
-			"dsn": "http://" + w.storeAddress, "username": w.storeUser, "password_file": w.storePassword,
-			"embedded": map[string]any{"data_dir": "unused"},
-		},
+		"nats":       w.natsConfig(bus.UserSink),
+		"clickhouse": w.storeConfig(),
 	}
 	if impatient {
 		section["retry"] = map[string]any{"first": "100ms", "max": "1s"}
