@@ -59,11 +59,6 @@ func (c *chaos) killsOfDirectory(ctx context.Context, w *world, n int) error {
 		if err != nil {
 			return err
 		}
-		if users, err := w.directories[at].metric(ctx, "entraflow_directorysync_rounds_total", `data_type="users"`, `result="ok"`); err != nil {
-			return err
-		} else if users > 0 {
-			complete = true // users were read to the end once, whoever did it
-		}
 		what := "before all users were read"
 		if complete {
 			what = "when changes were read"
@@ -78,6 +73,11 @@ func (c *chaos) killsOfDirectory(ctx context.Context, w *world, n int) error {
 			return err
 		}
 		target := w.directories[at]
+		users, err := target.metric(ctx, "entraflow_directorysync_rounds_total", `data_type="users"`, `result="ok"`)
+		if err != nil {
+			return err
+		}
+		complete = complete || users > 0
 		target.kill()
 		if err := target.start(ctx); err != nil {
 			return fmt.Errorf("starting %s again: %w", target.name, err)

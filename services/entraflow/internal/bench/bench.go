@@ -47,7 +47,7 @@ type Options struct {
 	// Runs is how often each throughput measurement is repeated.
 	Runs int
 	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large,
-	// latency, collector/small, collector/full and tenants. Nil selects all.
+	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms and directory/million. Nil selects all.
 	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer
@@ -73,7 +73,10 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err := t.print(out); err != nil {
 		return err
 	}
-	return collecting(ctx, o, out)
+	if err := collecting(ctx, o, out); err != nil {
+		return err
+	}
+	return directories(ctx, o, out)
 }
 
 // measure adds what is selected of a size.

@@ -28,7 +28,7 @@ const (
 	ChildStreamer = "streamer"
 	// ChildProduct is the whole product in one process.
 	ChildProduct = "product"
-	// ChildRest is the product but for the collector.
+	// ChildRest is the product but for those who read tenants.
 	ChildRest = "rest"
 )
 
@@ -58,7 +58,7 @@ func Child(ctx context.Context, kind, dir string, stdout, stderr io.Writer) erro
 	case ChildStreamer:
 		return childStreamer(ctx, dir, hub, set, stdout)
 	case ChildRest:
-		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Elsewhere = []string{bus.UserCollector} })
+		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Elsewhere = []string{bus.UserCollector, bus.UserDirectorySync} })
 	default:
 		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Streamer.Hubs = []streamer.HubConfig{hub} })
 	}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/entraflow/entraflow/pkg/bus"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/entraflow/internal/proc"
 )
@@ -64,7 +65,7 @@ func collecting(ctx context.Context, o Options, out io.Writer) error {
 func measureBackfill(ctx context.Context, o Options, rows uint64) (_ backfill, err error) {
 	const rowsPerUser = 240
 	spec := tenantSpec{id: numbered(1, 0), users: max(int(rows/rowsPerUser), smallUsers), signIns: rows, days: month, seed: 1} //nolint:gosec // some thousands
-	w, err := newGraphWorld(ctx, o, 0, []tenantSpec{spec})
+	w, err := newGraphWorld(ctx, o, graphSpec{reader: bus.UserCollector, tenants: []tenantSpec{spec}})
 	if err != nil {
 		return backfill{}, err
 	}
@@ -88,7 +89,7 @@ func measureBackfill(ctx context.Context, o Options, rows uint64) (_ backfill, e
 	for _, p := range []struct {
 		process *proc.Process
 		into    *proc.Usage
-	}{{w.collector, &b.collector}, {w.product.process, &b.rest}, {w.simulator, &b.simulation}} {
+	}{{w.reader, &b.collector}, {w.product.process, &b.rest}, {w.simulator, &b.simulation}} {
 		if *p.into, err = p.process.Used(); err != nil {
 			return backfill{}, err
 		}
@@ -148,7 +149,7 @@ func fairness(ctx context.Context, o Options, out io.Writer) error {
 // firstRuns connects tenants at once and returns how long the first run of each took, from when it was saved; but
 // for the first skip, which are not waited for.
 func firstRuns(ctx context.Context, o Options, tenants []tenantSpec, skip int) (_ []time.Duration, err error) {
-	w, err := newGraphWorld(ctx, o, tenantScale, tenants)
+	w, err := newGraphWorld(ctx, o, graphSpec{reader: bus.UserCollector, scale: tenantScale, tenants: tenants})
 	if err != nil {
 		return nil, err
 	}

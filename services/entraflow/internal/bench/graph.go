@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,7 +14,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/bus/natsserver"
 	"github.com/entraflow/entraflow/pkg/config"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
@@ -37,29 +37,45 @@ type tenantSpec struct {
 	signIns uint64
 	days    int
 	seed    uint64
+	// groups is how many there are, each with members; 0 is groups of all sorts.
+	groups, members int
 }
 
 // numbered makes the id of a tenant or application.
 func numbered(kind, n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", kind, n) }
 
-// graphWorld is a simulator with tenants and a product, each a process.
+// graphSpec is a simulator with tenants, and who reads them.
+type graphSpec struct {
+	// reader is the service, whose config has more keys.
+	reader string
+	config map[string]any
+	// scale multiplies Microsoft's limits; 0 is none.
+	scale float64
+	// latency is what each request takes at least.
+	latency time.Duration
+	tenants []tenantSpec
+}
+
+// graphWorld is a simulator with tenants, the product and the service that reads them, each a process.
 type graphWorld struct {
 	world
 	product   *product
-	collector *proc.Process // nil if the product has it
+	reader    *proc.Process
 	announced struct {
-		Login  string `json:"login"`
-		Graph  string `json:"graph"`
-		CAFile string `json:"ca_file"`
+		Login      string `json:"login"`
+		Graph      string `json:"graph"`
+		CAFile     string `json:"ca_file"`
+		Admin      string `json:"admin"`
+		AdminToken string `json:"admin_token"`
 	}
 	client controlv1.IntegrationServiceClient
 	conn   *grpc.ClientConn
 	token  config.Secret
 }
 
-// newGraphWorld starts a simulator with the tenants, whose limits are Microsoft's times scale (0: none), the product
-// and a collector apart. close ends them.
-func newGraphWorld(ctx context.Context, o Options, scale float64, tenants []tenantSpec) (_ *graphWorld, err error) {
+// newGraphWorld starts a simulator with the tenants, the product and apart from that the service that reads them. close
+// ends them.
+func newGraphWorld(ctx context.Context, o Options, spec graphSpec) (_ *graphWorld, err error) {
 	dir, err := os.MkdirTemp("", "entraflow-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("making folder: %w", err)
@@ -70,7 +86,7 @@ func newGraphWorld(ctx context.Context, o Options, scale float64, tenants []tena
 			err = errors.Join(err, w.close())
 		}
 	}()
-	file, err := w.write("simulator.yaml", w.simulatorConfig(scale, tenants))
+	file, err := w.write("simulator.yaml", w.simulatorConfig(spec))
 	if err != nil {
 		return nil, err
 	}
@@ -86,20 +102,20 @@ func newGraphWorld(ctx context.Context, o Options, scale float64, tenants []tena
 	if w.product, err = w.start(ctx, o, ChildRest); err != nil {
 		return nil, err
 	}
-	if err := w.startCollector(ctx, o, scale); err != nil {
+	if err := w.startReader(ctx, o, spec); err != nil {
 		return nil, err
 	}
 	return w, w.open()
 }
 
-func (w *graphWorld) simulatorConfig(scale float64, tenants []tenantSpec) map[string]any {
+func (w *graphWorld) simulatorConfig(graph graphSpec) map[string]any {
 	now := time.Now().UTC().Format(time.RFC3339)
-	mode := "on"
+	mode, scale := "on", graph.scale
 	if scale == 0 {
 		mode, scale = "off", 1
 	}
 	var list, apps []any
-	for i, spec := range tenants {
+	for i, spec := range graph.tenants {
 		t := map[string]any{
 			"id": spec.id, "seed": spec.seed, "users": spec.users, "days": spec.days, "end": now, "stop": now, "incidents": false,
 		}
@@ -110,6 +126,9 @@ func (w *graphWorld) simulatorConfig(scale float64, tenants []tenantSpec) map[st
 				"risk_detection": 0, "risky_user": 0,
 			}
 		}
+		if spec.groups > 0 {
+			t["groups"], t["members_per_group"], t["devices_per_user"] = spec.groups, spec.members, 0
+		}
 		list = append(list, t)
 		apps = append(apps, map[string]any{
 			"client_id": numbered(2, i), "secrets": []any{map[string]any{"value": secretValue}},
@@ -119,32 +138,35 @@ func (w *graphWorld) simulatorConfig(scale float64, tenants []tenantSpec) map[st
 	return map[string]any{
 		"app": map[string]any{"admin": map[string]any{"address": ""}},
 		"simulator": map[string]any{
-			"listen": map[string]any{"amqp": "", "admin": "", "entra": "127.0.0.1:0"},
+			"listen": map[string]any{"amqp": "", "admin": "127.0.0.1:0", "entra": "127.0.0.1:0"},
 			"tls":    map[string]any{"ca_out": filepath.Join(w.dir, "ca.pem")},
-			"entra":  map[string]any{"throttle": map[string]any{"mode": mode, "scale": scale}, "tenants": list, "apps": apps},
+			"entra": map[string]any{
+				"throttle": map[string]any{"mode": mode, "scale": scale}, "latency": graph.latency.String(), "tenants": list, "apps": apps,
+			},
 		},
 	}
 }
 
-func (w *graphWorld) startCollector(ctx context.Context, o Options, scale float64) error {
+func (w *graphWorld) startReader(ctx context.Context, o Options, spec graphSpec) error {
 	credentials := filepath.Join(w.dir, "credentials")
-	file, err := w.write("collector.yaml", map[string]any{
-		"app": map[string]any{"admin": map[string]any{"address": ""}},
-		"collector": map[string]any{
-			"nats": map[string]any{
-				"url": w.product.nats, "user": bus.UserCollector, "password_file": natsserver.PasswordFile(credentials, bus.UserCollector),
-			},
-			"seal": map[string]any{"key_file": filepath.Join(credentials, "seal.key")}, "budget_scale": scale,
-			"clouds": map[string]any{benchCloud: map[string]any{
-				"authority_url": w.announced.Login, "graph_url": w.announced.Graph, "ca_file": w.announced.CAFile,
-			}},
+	section := map[string]any{
+		"nats": map[string]any{
+			"url": w.product.nats, "user": spec.reader, "password_file": natsserver.PasswordFile(credentials, spec.reader),
 		},
+		"seal": map[string]any{"key_file": filepath.Join(credentials, "seal.key")}, "budget_scale": spec.scale,
+		"clouds": map[string]any{benchCloud: map[string]any{
+			"authority_url": w.announced.Login, "graph_url": w.announced.Graph, "ca_file": w.announced.CAFile,
+		}},
+	}
+	maps.Copy(section, spec.config)
+	file, err := w.write(spec.reader+".yaml", map[string]any{
+		"app": map[string]any{"admin": map[string]any{"address": ""}}, spec.reader: section,
 	})
 	if err != nil {
 		return err
 	}
-	w.collector, err = proc.Start(ctx, proc.Command{
-		Path: filepath.Join(o.Programs, "collector"), Args: []string{"--config", file}, Log: o.Log,
+	w.reader, err = proc.Start(ctx, proc.Command{
+		Path: filepath.Join(o.Programs, spec.reader), Args: []string{"--config", file}, Log: o.Log,
 	})
 	return err
 }
@@ -199,8 +221,8 @@ func (w *graphWorld) close() error {
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 	}
-	if w.collector != nil {
-		errs = append(errs, w.collector.Stop(stopBudget))
+	if w.reader != nil {
+		errs = append(errs, w.reader.Stop(stopBudget))
 	}
 	if w.product != nil {
 		errs = append(errs, w.product.stop())
