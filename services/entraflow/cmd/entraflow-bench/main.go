@@ -38,7 +38,7 @@ func run(args []string) error {
 	flags.IntVar(&o.PerMessage, "per-message", 100, "records in one message of the hub")
 	flags.IntVar(&o.Runs, "runs", 1, "repeats of each throughput measurement")
 	flags.DurationVar(&o.LatencyFor, "latency-for", time.Minute, "how long latency is measured for")
-	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/million")
+	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million")
 	logFile := flags.String("log", "", "file for the logs of the processes; default: none")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -47,7 +47,7 @@ type Options struct {
 	// Runs is how often each throughput measurement is repeated.
 	Runs int
 	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large,
-	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms and directory/million. Nil selects all.
+	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all and directory/million. Nil selects all.
 	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,6 +40,12 @@ type tenantSpec struct {
 	seed    uint64
 	// groups is how many there are, each with members; 0 is groups of all sorts.
 	groups, members int
+	// without is a permission that the application does not have.
+	without string
+}
+
+func (s tenantSpec) consents() []string {
+	return slices.DeleteFunc(entra.ReadPermissions(), func(p string) bool { return p == s.without })
 }
 
 // numbered makes the id of a tenant or application.
@@ -132,7 +139,7 @@ func (w *graphWorld) simulatorConfig(graph graphSpec) map[string]any {
 		list = append(list, t)
 		apps = append(apps, map[string]any{
 			"client_id": numbered(2, i), "secrets": []any{map[string]any{"value": secretValue}},
-			"grants": []any{map[string]any{"tenant": spec.id, "consents": entra.ReadPermissions()}},
+			"grants": []any{map[string]any{"tenant": spec.id, "consents": spec.consents()}},
 		})
 	}
 	return map[string]any{

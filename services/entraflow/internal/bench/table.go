@@ -19,6 +19,9 @@ type table struct {
 func (t *table) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // Flush tells
+	if len(t.rows) == 0 && len(t.latency.queryable) == 0 {
+		return nil
+	}
 	line("\n| what\t| record\t| records\t| records/s\t| CPU s/M product\t| CPU s/M simulator\t| peak RSS product\t|")
 	line("| ---\t| ---\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t|")
 	for _, r := range t.rows {
