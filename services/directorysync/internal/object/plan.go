@@ -163,11 +163,17 @@ func (i Identity) Next(prev *directoryv1.Object, seen Seen, now time.Time) *dire
 		next.Change = directoryv1.Change_CHANGE_UPDATED
 		next.Changed = append(changed(before, properties), related...)
 		slices.Sort(next.GetChanged())
-		if len(next.GetChanged()) == 0 {
+		if len(next.GetChanged()) == 0 || i.recomputed(next.GetChanged()) {
 			return nil
 		}
 	}
 	return next
+}
+
+// recomputed reports whether all that differs is when Graph computed a report. It does that for each user again and again:
+// as states they would push those that say something out of the stream.
+func (i Identity) recomputed(changed []string) bool {
+	return i.Kind == "authentication_registration" && slices.Equal(changed, []string{"lastUpdatedDateTime"})
 }
 
 // removal makes next a tombstone; nil if the object is unknown or known to be gone as much.

@@ -145,3 +145,14 @@ func TestStrangeValues(t *testing.T) {
 	require.Empty(t, cmp.Diff(&directoryv1.User{Mail: "a@b"}, o.GetUser(), protocmp.Transform()))
 	require.Contains(t, string(o.GetRaw()), `"displayName":7`)
 }
+
+func TestNextOfARecomputedReport(t *testing.T) {
+	registrations := object.Identity{Kind: "authentication_registration", TenantID: tenant, Integration: "contoso"}
+	const first, second = `{"id":"a","isMfaCapable":false,"lastUpdatedDateTime":"2026-11-28T01:00:00Z"}`, `{"id":"a","isMfaCapable":false,"lastUpdatedDateTime":"2026-11-28T02:00:00Z"}`
+	_, got := chain(t, registrations, first, second)
+	require.Nil(t, got, "computed again, and the same")
+	_, got = chain(t, registrations, first, `{"id":"a","isMfaCapable":true,"lastUpdatedDateTime":"2026-11-28T02:00:00Z"}`)
+	require.Equal(t, []string{"isMfaCapable", "lastUpdatedDateTime"}, got.GetChanged())
+	_, got = chain(t, users, first, second)
+	require.Equal(t, []string{"lastUpdatedDateTime"}, got.GetChanged())
+}
