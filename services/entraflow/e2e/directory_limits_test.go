@@ -15,12 +15,15 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/entra"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
 // withoutPeople are the data types that have an object for each user or more.
 func withoutPeople() []string {
-	return []string{"users", "devices", "user_activity", "authentication_methods_registration", "intune_devices"}
+	return []string{
+		string(entra.Users), string(entra.Devices), "user_activity", string(entra.AuthMethodsRegistration), string(entra.IntuneDevices),
+	}
 }
 
 // messageLimit is the most that a message of NATS may have.
