@@ -7,15 +7,19 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
 	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 )
+
+// historyWithin is how long it takes to make the changes: DIRECTORY keeps 16 states of an object, and a group that many
+// changes touch has one for each time that Graph is asked.
+const historyWithin = 8 * time.Second
 
 // TestDirectoryHistory takes the sink away while a directory changes. Once it is back the history has every state that
 // DIRECTORY ever had, as one who read the stream all the time saw them.
@@ -32,7 +36,7 @@ func TestDirectoryHistory(t *testing.T) {
 	before := watching.last()
 
 	w.sink.kill()
-	changes, err := w.tenant.change(ctx, c.seed, size.history, size.changes)
+	changes, err := w.tenant.change(ctx, c.seed, size.history, float64(size.history)/historyWithin.Seconds())
 	require.NoError(t, err)
 	_, _, err = w.agreeStreamed(ctx, allKinds())
 	require.NoError(t, err)
