@@ -52,7 +52,7 @@ e2e: setup ## run the crash and fault tests at full size: every part a process, 
 	@go test -count=1 -timeout 60m -v -tags e2e ./services/entraflow/e2e/
 
 .PHONY: bench
-bench: setup build ## print the benchmark tables of the streamer, the whole way and the collector
+bench: setup build ## print the benchmark tables of the streamer, the whole way, the collector and the directory
 	@build/bin/entraflow-bench $(ARGS)
 
 .PHONY: fuzz
