@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -74,9 +75,7 @@ func (w *world) configureDirectories(t *testing.T) {
 func (w *world) fail(ctx context.Context, seed uint64, faults ...map[string]any) error {
 	for i, fault := range faults {
 		body := map[string]any{"seed": seed + uint64(i)} //nolint:gosec // small
-		for key, value := range fault {
-			body[key] = value
-		}
+		maps.Copy(body, fault)
 		if err := w.tenant.call(ctx, http.MethodPost, "/v1/entra/faults", body, nil); err != nil {
 			return err
 		}
