@@ -71,6 +71,13 @@ func (w *world) configureDirectories(t *testing.T) {
 	}
 }
 
+// clouds are the simulator as services are told of it.
+func (w *world) clouds() map[string]any {
+	return map[string]any{cloudName: map[string]any{
+		"authority_url": w.tenant.Login, "graph_url": w.tenant.Graph, "ca_file": w.tenant.CAFile,
+	}}
+}
+
 // fail injects faults.
 func (w *world) fail(ctx context.Context, seed uint64, faults ...map[string]any) error {
 	for i, fault := range faults {

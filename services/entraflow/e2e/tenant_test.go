@@ -145,13 +145,6 @@ func (w *world) configureCollectors(t *testing.T, o *tenantOptions) {
 	}
 }
 
-// clouds are the simulator as services are told of it.
-func (w *world) clouds() map[string]any {
-	return map[string]any{cloudName: map[string]any{
-		"authority_url": w.tenant.Login, "graph_url": w.tenant.Graph, "ca_file": w.tenant.CAFile,
-	}}
-}
-
 func (w *world) sealKey() string { return filepath.Join(w.dir, "seal.key") }
 
 // integrate saves the integration as the gateway does.
