@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -131,31 +130,21 @@ func (s *simulatedTenant) expireTokens(ctx context.Context, gone bool) error {
 	return s.call(ctx, http.MethodPost, s.path("/directory/expire-tokens"), map[string]any{"gone": gone}, nil)
 }
 
-// objects calls yield for each object of a collection as the simulator has it.
-func (s *simulatedTenant) objects(ctx context.Context, c generator.Collection, yield func(map[string]any)) error {
+// collection asks for the JSON lines of a collection as it is. The caller closes them.
+func (s *simulatedTenant) collection(ctx context.Context, c generator.Collection) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+s.path("/truth/"+string(c)), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+s.AdminToken)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("reading the truth of %s: %s", c, res.Status)
+		return nil, errors.Join(fmt.Errorf("reading the truth of %s: %s", c, res.Status), res.Body.Close())
 	}
-	lines := json.NewDecoder(res.Body)
-	for {
-		var o map[string]any
-		if err := lines.Decode(&o); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("reading the truth of %s: %w", c, err)
-		}
-		yield(o)
-	}
+	return res.Body, nil
 }
 
 // working returns the number of the replica that reads, once one does.
