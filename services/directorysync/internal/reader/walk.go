@@ -150,59 +150,6 @@ func (r *Reader) storeSingle(ctx context.Context, resp *entra.Response, id strin
 	return r.store(ctx, []object.Seen{seen}, Page{Rows: 1})
 }
 
-// children reads what each object of the parent kind has, one request each at least. A parent that is gone meanwhile, or
-// has nothing of the sort, is passed over.
-func (r *Reader) children(ctx context.Context) error {
-	parents, err := r.set.Store.Known(ctx, r.set.Type.Parent)
-	if err != nil {
-		return err
-	}
-	known, err := r.set.Store.Any(ctx, r.set.Type.Kind)
-	if err != nil {
-		return err
-	}
-	census, began := state.NewCensus(), r.set.Clock.Now()
-	for _, parent := range parents {
-		if err := r.child(ctx, parent, census); err != nil && !missing(err) {
-			return err
-		}
-	}
-	census.Complete()
-	if known {
-		if err := r.sweep(ctx, census, began); err != nil {
-			return err
-		}
-	}
-	r.cursor.Whole = true
-	return r.ended(ctx, "")
-}
-
-func (r *Reader) child(ctx context.Context, parent string, census *state.Census) error {
-	request := r.set.Type.Request(false, parent)
-	request.Class = budget.Backfill
-	if r.set.Type.Single != "" {
-		resp, err := r.set.Client.Get(ctx, request)
-		if err != nil {
-			return err
-		}
-		census.Note(parent)
-		return r.storeSingle(ctx, resp, parent)
-	}
-	for {
-		page, err := r.page(ctx, request)
-		if err != nil {
-			return err
-		}
-		if err := r.storePage(ctx, page.Value, page.Date, census); err != nil {
-			return err
-		}
-		if page.NextLink == "" || page.NextLink == request.URL {
-			return nil
-		}
-		request.URL, request.Path, request.Query = page.NextLink, "", nil
-	}
-}
-
 // missing reports whether a parent is gone, or has no such thing: a user without a mailbox, say.
 func missing(err error) bool {
 	fault, ok := errors.AsType[*entra.Error](err)
