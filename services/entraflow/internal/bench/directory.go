@@ -75,8 +75,9 @@ func directories(ctx context.Context, o Options, out io.Writer) error {
 	return printReadings(out, all)
 }
 
-// measure reads a directory without limits: Microsoft's for so large a tenant, 8,000 ResourceUnits in 10 s, would bind
-// only far above one page in flight for each data type.
+// measure reads a directory without limits. Of Microsoft's, the 8,000 ResourceUnits in 10 s of so large a tenant would
+// not bind: there is one page in flight for each data type. Those of reports would: 10 requests a minute make 40 minutes
+// for the last sign-ins of 200,000 users, and 5 in 10 s make 7 for their registrations.
 func (r *reading) measure(ctx context.Context, o Options) (err error) {
 	spec := tenantSpec{id: numbered(1, 0), users: r.users, days: 1, seed: 1, groups: directoryGroups, members: directoryMembers}
 	if !r.all {
