@@ -9,7 +9,8 @@ PACKAGES := ./proto/... ./pkg/... ./services/...
 # memory or time is left out, and what compiles for minutes: the detector multiplies all three.
 RACE_PACKAGES := ./pkg/bus/... ./pkg/lease/... ./pkg/lifecycle/... ./pkg/app/... ./pkg/clock/... \
 	./pkg/grpcserver/... ./services/streamer/internal/... ./services/simulator ./services/simulator/eventhubs/... \
-	./services/simulator/internal/... ./services/simulator/entra ./services/simulator/entra/throttle
+	./services/simulator/internal/... ./services/simulator/entra ./services/simulator/entra/throttle \
+	./services/simulator/entra/directory ./pkg/session/... ./pkg/shift/... ./pkg/runs/... ./services/directorysync/internal/...
 RACE_SKIP := ^(TestNothingFallsOffUnread|TestBlobsAreKeptForTheUnread)$$
 # Real records to test against; not part of the project.
 ENTRAFLOW_CORPUS ?= $(abspath ../shared/corpora)
