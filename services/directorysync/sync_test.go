@@ -103,6 +103,7 @@ func TestAReplicaTakesOver(t *testing.T) {
 	w.agree(id, time.Minute)
 	w.awaitRun("contoso", controlv1.RunTrigger_RUN_TRIGGER_INITIAL)
 	second := w.start(w.config(func(c *directorysync.Config) { c.Instance = "two" }))
+	assigned := w.awaitStatus("contoso", "app_role_assignments", func(s *controlv1.DataTypeStatus) bool { return s.GetLastSuccessTime() != nil })
 	first.wait()
 	d, err := w.sim.Directory(id)
 	require.NoError(t, err)
@@ -112,6 +113,8 @@ func TestAReplicaTakesOver(t *testing.T) {
 	all, err := w.runs.List(t.Context(), "contoso")
 	require.NoError(t, err)
 	require.Len(t, all, 1, "what may not be read makes no new run of everything")
+	status := w.awaitStatus("contoso", "app_role_assignments", func(s *controlv1.DataTypeStatus) bool { return s.GetCoveredUntil() != nil })
+	require.Equal(t, assigned.GetRows(), status.GetRows(), "what is read once a day is not read again")
 }
 
 // grant lets the application do one thing more.

@@ -143,12 +143,13 @@ func (c *crew) execute(ctx context.Context, run *controlv1.Run, revision uint64,
 	c.s.Runs.Execute(ctx, runs.Job{
 		Run: run, Revision: revision, DataTypes: ids,
 		Work: func(ctx context.Context, id string, p *runs.Progress) *controlv1.Problem {
-			f := by[id]
+			f, work := by[id], by[id].round
 			if first {
 				defer close(f.first)
 				c.awaitParent(ctx, f)
+				work = f.begin
 			}
-			return c.take(ctx, p, f)
+			return c.take(ctx, p, f, work)
 		},
 	})
 }
@@ -168,10 +169,10 @@ func (c *crew) awaitParent(ctx context.Context, f *follower) {
 	}
 }
 
-// take lets a follower read a round.
-func (c *crew) take(ctx context.Context, p *runs.Progress, f *follower) *controlv1.Problem {
+// take lets a follower do its part.
+func (c *crew) take(ctx context.Context, p *runs.Progress, f *follower, work func(context.Context) error) *controlv1.Problem {
 	detach := f.attach(p)
-	err := f.round(ctx)
+	err := work(ctx)
 	detach()
 	if ctx.Err() != nil {
 		return nil

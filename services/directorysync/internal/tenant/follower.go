@@ -69,15 +69,29 @@ func (f *follower) follow(ctx context.Context) {
 // pause is how long to wait before the next round.
 func (f *follower) pause() time.Duration {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case f.problem != nil:
-		return f.retry
-	case f.reader.FallsBack():
-		return f.walkInterval
-	default:
-		return f.interval
+	problem, retry := f.problem, f.retry
+	f.mu.Unlock()
+	if problem != nil {
+		return retry
 	}
+	interval := f.interval
+	if f.reader.FallsBack() {
+		interval = f.walkInterval
+	}
+	last := f.reader.Cursor().GetRoundTime()
+	if last == nil {
+		return interval
+	}
+	return max(interval-f.set.State.Clock.Since(last.AsTime()), 0)
+}
+
+// begin reads the first round of a session, if it is time for one: what is read once a day is not read again because
+// a session began.
+func (f *follower) begin(ctx context.Context) error {
+	if f.reader.Cursor().GetRoundTime() != nil && f.pause() > 0 {
+		return nil
+	}
+	return f.round(ctx)
 }
 
 // round reads once, and notes how that ended.
@@ -193,7 +207,11 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 	cursor, now := f.reader.Cursor(), f.set.State.Clock.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	since := f.lastSuccess
+	last := f.lastSuccess
+	if round := cursor.GetRoundTime(); last.IsZero() && round != nil {
+		last = round.AsTime()
+	}
+	since := last
 	if since.IsZero() {
 		since = f.began
 	}
@@ -204,8 +222,8 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 	if s.GetProblem() == nil && f.reader.FallsBack() {
 		s.Problem = fallback()
 	}
-	if !f.lastSuccess.IsZero() {
-		s.LastSuccessTime = timestamppb.New(f.lastSuccess)
+	if !last.IsZero() {
+		s.LastSuccessTime = timestamppb.New(last)
 	}
 	return s
 }
