@@ -81,7 +81,7 @@ func directories(ctx context.Context, o Options, out io.Writer) error {
 func (r *reading) measure(ctx context.Context, o Options) (err error) {
 	spec := tenantSpec{id: numbered(1, 0), users: r.users, days: 1, seed: 1, groups: directoryGroups, members: directoryMembers}
 	if !r.all {
-		spec.without = "AuditLog.Read.All"
+		spec.without = []string{"AuditLog.Read.All", "Reports.Read.All"}
 	}
 	w, err := newGraphWorld(ctx, o, graphSpec{
 		reader: bus.UserDirectorySync, config: map[string]any{"delta_interval": deltaInterval.String()},

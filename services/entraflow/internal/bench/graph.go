@@ -40,12 +40,12 @@ type tenantSpec struct {
 	seed    uint64
 	// groups is how many there are, each with members; 0 is groups of all sorts.
 	groups, members int
-	// without is a permission that the application does not have.
-	without string
+	// without are permissions that the application does not have.
+	without []string
 }
 
 func (s tenantSpec) consents() []string {
-	return slices.DeleteFunc(entra.ReadPermissions(), func(p string) bool { return p == s.without })
+	return slices.DeleteFunc(entra.ReadPermissions(), func(p string) bool { return slices.Contains(s.without, p) })
 }
 
 // numbered makes the id of a tenant or application.
