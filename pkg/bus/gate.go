@@ -55,6 +55,8 @@ type Gate struct {
 type gatedStream struct {
 	Stream
 	closed bool
+	// floor is how far every required durable had acknowledged at the last look; Gate.mu guards it.
+	floor uint64
 }
 
 // NewGate returns a gate before the streams of the topology, closed until Run has looked at them.
@@ -117,6 +119,19 @@ func (g *Gate) Open() bool {
 	return g.open
 }
 
+// Floor returns how far every required durable of a stream of the gate had acknowledged when it was last looked at; 0 before
+// the first look.
+func (g *Gate) Floor(stream string) uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.streams {
+		if s.Name == stream {
+			return s.floor
+		}
+	}
+	return 0
+}
+
 // set opens or closes the gate as its streams say.
 func (g *Gate) set() {
 	open := true
@@ -141,6 +156,9 @@ func (g *Gate) look(ctx context.Context, s *gatedStream, first bool) error {
 	if err != nil {
 		return err
 	}
+	g.mu.Lock()
+	s.floor = load.floor
+	g.mu.Unlock()
 	closed := load.unread >= closeUnread || load.age >= closeUnread || load.full >= closeFull
 	if s.closed && !first {
 		closed = load.unread > openUnread || load.age > openUnread || load.full > openFull
@@ -178,6 +196,7 @@ type load struct {
 	unread int64 // of MaxBytes, by messages that some required durable has not acknowledged
 	full   int64 // of MaxBytes, by all messages
 	age    int64 // of MaxAge, by the oldest unread message
+	floor  uint64
 }
 
 func loadOf(ctx context.Context, conn *Conn, s Stream) (load, error) {
@@ -195,7 +214,7 @@ func loadOf(ctx context.Context, conn *Conn, s Stream) (load, error) {
 		return load{}, err
 	}
 	unread := min(state.LastSeq-min(floor, state.LastSeq), state.Msgs)
-	l := load{}
+	l := load{floor: floor}
 	if limit := info.Config.MaxBytes; limit > 0 {
 		l.full = int64(state.Bytes) * percent / limit         // far below
 		l.unread = l.full * int64(unread) / int64(state.Msgs) // at most l.full

@@ -5,6 +5,7 @@ package bustest
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +83,26 @@ func Publisher(tb testing.TB, conn *bus.Conn) *bus.Publisher {
 		_ = publisher.Close(ctx) // what a test left in flight is its own affair
 	})
 	return publisher
+}
+
+// Drain plays a durable of a stream that acknowledges whatever comes, until the test ends or the function that it returns is
+// called.
+func (b *Bus) Drain(tb testing.TB, stream, durable string) (stop func()) {
+	tb.Helper()
+	consumer, err := bus.NewConsumer(b.Connect(tb, durable), bus.DefaultConsumerConfig(), bus.ConsumerSettings{Stream: stream, Durable: durable})
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- consumer.Run(ctx, func(context.Context, *bus.Delivery) error { return nil })
+	}()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			require.NoError(tb, <-ended)
+		})
+	}
+	tb.Cleanup(stop)
+	return stop
 }

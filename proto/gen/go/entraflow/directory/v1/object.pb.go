@@ -133,6 +133,9 @@ type Object struct {
 	// raw is the object's JSON as Graph wrote it, without annotations and relations; empty for tombstones and
 	// shards of members.
 	Raw []byte `protobuf:"bytes,11,opt,name=raw,proto3" json:"raw,omitempty"`
+	// unread is how many states of the object before this one the sink had not stored when this one was written: the
+	// stream keeps 16 of them, so who writes waits when there are nearly as many. It means nothing to readers.
+	Unread uint32 `protobuf:"varint,12,opt,name=unread,proto3" json:"unread,omitempty"`
 	// payload is the object's model. Absent in tombstones and for kinds without a model, which have raw alone.
 	//
 	// Types that are valid to be assigned to Payload:
@@ -264,6 +267,13 @@ func (x *Object) GetRaw() []byte {
 		return x.Raw
 	}
 	return nil
+}
+
+func (x *Object) GetUnread() uint32 {
+	if x != nil {
+		return x.Unread
+	}
+	return 0
 }
 
 func (x *Object) GetPayload() isObject_Payload {
@@ -553,7 +563,7 @@ var File_entraflow_directory_v1_object_proto protoreflect.FileDescriptor
 
 const file_entraflow_directory_v1_object_proto_rawDesc = "" +
 	"\n" +
-	"#entraflow/directory/v1/object.proto\x12\x16entraflow.directory.v1\x1a\x1eentraflow/bus/v1/options.proto\x1a(entraflow/directory/v1/application.proto\x1a#entraflow/directory/v1/device.proto\x1a\"entraflow/directory/v1/group.proto\x1a#entraflow/directory/v1/policy.proto\x1a!entraflow/directory/v1/role.proto\x1a!entraflow/directory/v1/user.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\r\n" +
+	"#entraflow/directory/v1/object.proto\x12\x16entraflow.directory.v1\x1a\x1eentraflow/bus/v1/options.proto\x1a(entraflow/directory/v1/application.proto\x1a#entraflow/directory/v1/device.proto\x1a\"entraflow/directory/v1/group.proto\x1a#entraflow/directory/v1/policy.proto\x1a!entraflow/directory/v1/role.proto\x1a!entraflow/directory/v1/user.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\r\n" +
 	"\x06Object\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x1b\n" +
 	"\ttenant_id\x18\x02 \x01(\tR\btenantId\x12\x0e\n" +
@@ -567,7 +577,8 @@ const file_entraflow_directory_v1_object_proto_rawDesc = "" +
 	"\achanged\x18\t \x03(\tR\achanged\x12!\n" +
 	"\fdisplay_name\x18\n" +
 	" \x01(\tR\vdisplayName\x12\x10\n" +
-	"\x03raw\x18\v \x01(\fR\x03raw\x122\n" +
+	"\x03raw\x18\v \x01(\fR\x03raw\x12\x16\n" +
+	"\x06unread\x18\f \x01(\rR\x06unread\x122\n" +
 	"\x04user\x18\x14 \x01(\v2\x1c.entraflow.directory.v1.UserH\x00R\x04user\x12K\n" +
 	"\ruser_activity\x18\x15 \x01(\v2$.entraflow.directory.v1.UserActivityH\x00R\fuserActivity\x12u\n" +
 	"\x1bauthentication_registration\x18\x16 \x01(\v22.entraflow.directory.v1.AuthenticationRegistrationH\x00R\x1aauthenticationRegistration\x12;\n" +
