@@ -25,6 +25,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	"github.com/entraflow/entraflow/services/directorysync"
 	"github.com/entraflow/entraflow/services/simulator/entra"
 )
@@ -73,6 +74,7 @@ func newWorld(tb testing.TB, change ...func(*entra.Config)) *world {
 
 	quick := func(c *natsserver.Config) { c.Topology.LeaseTTL = 4 * time.Second }
 	w.bus = bustest.New(tb, quick)
+	w.bus.Drain(tb, directoryv1.ObjectStream, bus.UserSink)
 	gateway := w.bus.Connect(tb, bus.UserGateway)
 	w.operator = w.bus.Connect(tb, bus.UserOperator)
 	w.key = seal.Config{KeyFile: filepath.Join(tb.TempDir(), "seal.key")}

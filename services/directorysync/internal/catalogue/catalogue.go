@@ -98,6 +98,9 @@ func (t Type) Request(delta bool, parent string) entra.Request {
 	return r
 }
 
+// Gathers reports whether an object may come in many pages, each with a slice of its links.
+func (t Type) Gathers() bool { return slices.Contains(t.Relations, "members") }
+
 // Fingerprint changes whenever the same token would no longer bring what is read now.
 func (t Type) Fingerprint() string {
 	return t.Version + t.Path + "?" + strings.Join(slices.Concat(t.Select, t.Relations), ",") + "&" + t.Expand

@@ -156,3 +156,20 @@ func TestNextOfARecomputedReport(t *testing.T) {
 	_, got = chain(t, users, first, second)
 	require.Equal(t, []string{"lastUpdatedDateTime"}, got.GetChanged())
 }
+
+func TestGather(t *testing.T) {
+	slice := func(member string) object.Seen {
+		return seen(t, `{"id":"g","displayName":"G","members@delta":[{"id":"`+member+`"}]}`)
+	}
+	gone := seen(t, `{"id":"g","@removed":{"reason":"changed"}}`)
+	got := object.Gather([]object.Seen{slice("a"), seen(t, `{"id":"h"}`), slice("b"), gone, slice("c"), slice("d")})
+	var said []string
+	for _, s := range got {
+		line := s.ID + s.Removed
+		for _, r := range s.Relation("members") {
+			line += " " + r.Member.GetId()
+		}
+		said = append(said, line)
+	}
+	require.Equal(t, []string{"g a b", "h", "gchanged", "g c d"}, said)
+}

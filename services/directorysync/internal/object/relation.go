@@ -117,3 +117,30 @@ func Shard(i Identity, id string, prev *directoryv1.Object, date, now time.Time)
 	}
 	return o
 }
+
+// Gather makes one of what was said of an object several times, in its order, so that a group whose members come in many
+// slices is written once. What was removed stays by itself: it may have come back since.
+func Gather(all []Seen) []Seen {
+	last := make(map[string]int, len(all))
+	gathered := make([]Seen, 0, len(all))
+	for _, s := range all {
+		i, before := last[s.ID]
+		if before && s.Removed == "" && gathered[i].Removed == "" {
+			gathered[i] = gathered[i].and(s)
+			continue
+		}
+		last[s.ID] = len(gathered)
+		gathered = append(gathered, s)
+	}
+	return gathered
+}
+
+// and is what was said first and what was said then.
+func (s Seen) and(then Seen) Seen {
+	relations := make(map[string][]Reference, len(s.relations))
+	maps.Copy(relations, s.relations)
+	for name, references := range then.relations {
+		relations[name] = append(slices.Clip(relations[name]), references...)
+	}
+	return Seen{ID: s.ID, Date: then.Date, properties: s.properties.merge(then.properties), relations: relations}
+}

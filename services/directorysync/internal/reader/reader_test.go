@@ -74,6 +74,7 @@ type desk struct {
 func newDesk(t *testing.T, id entra.DataType) *desk {
 	t.Helper()
 	b := bustest.New(t)
+	b.Drain(t, directoryv1.ObjectStream, bus.UserSink)
 	conn := b.Connect(t, bus.UserDirectorySync)
 	d := &desk{t: t, graph: &script{}, conn: conn}
 	d.typ, _ = catalogue.Find(id)

@@ -16,6 +16,13 @@ import (
 // end with the life of their token.
 const maxSameLink = 5
 
+// gatherLinks and gatherPages bound what is held of groups before it is stored: the members of a large one come in slices, a
+// page each, and every slice would rewrite most of its shards.
+const (
+	gatherLinks = 20_000
+	gatherPages = 50
+)
+
 // fetched is a page on its way, or why there is none.
 type fetched struct {
 	page *entra.Page
@@ -41,6 +48,7 @@ func (r *Reader) walk(ctx context.Context, request entra.Request, census *state.
 			continue
 		}
 	}()
+	var held batch
 	for next := range pages {
 		if next.err != nil {
 			return end, next.err
@@ -49,15 +57,15 @@ func (r *Reader) walk(ctx context.Context, request entra.Request, census *state.
 		if end.began.IsZero() {
 			end.began = page.Date
 		}
-		if err := r.storePage(ctx, page.Value, page.Date, census); err != nil {
+		if err := r.hold(ctx, &held, page, census); err != nil {
 			return end, err
 		}
 		end.deltaLink = page.DeltaLink
-		if page.NextLink != "" && resumable {
-			r.cursor.NextLink, r.cursor.Fingerprint = page.NextLink, r.set.Type.Fingerprint()
-			if err := r.save(ctx); err != nil {
-				return end, err
-			}
+		if page.NextLink != "" && !held.full() && r.set.Type.Gathers() {
+			continue
+		}
+		if err := r.flush(ctx, &held, page.NextLink, resumable); err != nil {
+			return end, err
 		}
 	}
 	if ctx.Err() != nil {
@@ -67,6 +75,47 @@ func (r *Reader) walk(ctx context.Context, request entra.Request, census *state.
 		census.Complete()
 	}
 	return end, nil
+}
+
+// batch is what pages had that is not stored yet.
+type batch struct {
+	seen         []object.Seen
+	page         Page
+	pages, links int
+}
+
+func (b *batch) full() bool { return b.links >= gatherLinks || b.pages >= gatherPages }
+
+// flush stores a batch and, if the walk is resumable, saves where it goes on.
+func (r *Reader) flush(ctx context.Context, b *batch, nextLink string, resumable bool) error {
+	if err := r.store(ctx, object.Gather(b.seen), b.page); err != nil {
+		return err
+	}
+	*b = batch{}
+	if nextLink == "" || !resumable {
+		return nil
+	}
+	r.cursor.NextLink, r.cursor.Fingerprint = nextLink, r.set.Type.Fingerprint()
+	return r.save(ctx)
+}
+
+// hold adds a page to a batch, and to the census unless that is nil.
+func (r *Reader) hold(ctx context.Context, b *batch, page *entra.Page, census *state.Census) error {
+	seen, counts, err := r.take(ctx, page.Value, page.Date)
+	if err != nil {
+		return err
+	}
+	if census != nil {
+		census.Count(seen)
+	}
+	for i := range seen {
+		for _, references := range seen[i].Relations() {
+			b.links += len(references)
+		}
+	}
+	b.seen, b.pages = append(b.seen, seen...), b.pages+1
+	b.page.Rows, b.page.Unreadable = b.page.Rows+counts.Rows, b.page.Unreadable+counts.Unreadable
+	return nil
 }
 
 func (r *Reader) storePage(ctx context.Context, records [][]byte, date time.Time, census *state.Census) error {

@@ -73,7 +73,7 @@ func (s *Store) applySmall(ctx context.Context, groups []object.Seen) (written i
 			continue
 		}
 		payload := &directoryv1.GroupMembers{GroupId: groups[i].ID, Members: after, Shards: 1}
-		if err := out.publish(ctx, s.shard(before, payload, groups[i].Date), before.sequence); err != nil {
+		if err := out.publish(ctx, s.shard(before, payload, groups[i].Date), before); err != nil {
 			return out.count, nil, err
 		}
 	}
@@ -123,7 +123,7 @@ func (s *Store) writeShards(
 		if n == 0 {
 			payload.Shards = layout.Shards
 		}
-		if err := out.publish(ctx, s.shard(shards[n], payload, group.Date), shards[n].sequence); err != nil {
+		if err := out.publish(ctx, s.shard(shards[n], payload, group.Date), shards[n]); err != nil {
 			return out.count, err
 		}
 	}
@@ -175,7 +175,7 @@ func (s *Store) split(ctx context.Context, group *object.Seen, layout members.La
 	}
 	first.Shards, first.SplittingTo = layout.Shards, layout.SplittingTo
 	out := s.writing()
-	if err := out.publish(ctx, s.shard(shards[0], first, group.Date), shards[0].sequence); err != nil {
+	if err := out.publish(ctx, s.shard(shards[0], first, group.Date), shards[0]); err != nil {
 		return err
 	}
 	if err := out.wait(ctx); err != nil {
@@ -212,7 +212,7 @@ func (s *Store) splitShard(ctx context.Context, group string, layout members.Lay
 	out := s.writing()
 	for _, n := range numbers[1:] {
 		payload := &directoryv1.GroupMembers{GroupId: group, Shard: n, Members: parts[n]}
-		if err := out.publish(ctx, s.shard(states[n], payload, date), states[n].sequence); err != nil {
+		if err := out.publish(ctx, s.shard(states[n], payload, date), states[n]); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (s *Store) splitShard(ctx context.Context, group string, layout members.Lay
 		payload.Shards = layout.SplittingTo
 	}
 	out = s.writing()
-	if err := out.publish(ctx, s.shard(states[shard], payload, date), states[shard].sequence); err != nil {
+	if err := out.publish(ctx, s.shard(states[shard], payload, date), states[shard]); err != nil {
 		return err
 	}
 	return out.wait(ctx)
@@ -250,7 +250,7 @@ func (s *Store) dropMembers(ctx context.Context, group string, date time.Time) e
 		tombstone.Deleted, tombstone.Change = true, directoryv1.Change_CHANGE_PURGED
 		tombstone.Payload, tombstone.Changed = nil, nil
 		out := s.writing()
-		if err := out.publish(ctx, tombstone, before.sequence); err != nil {
+		if err := out.publish(ctx, tombstone, before); err != nil {
 			return err
 		}
 		if err := out.wait(ctx); err != nil {

@@ -22,6 +22,13 @@ import (
 	"github.com/entraflow/entraflow/services/directorysync/internal/object"
 )
 
+const (
+	// maxUnread is how many states of an object may wait for the sink before one more: the stream keeps 16 a subject.
+	maxUnread = 13
+	// queuePause is how often it is looked whether the sink has stored them.
+	queuePause = 100 * time.Millisecond
+)
+
 // maxConflicts bounds how often a page is compared again because another state was there than expected: our own,
 // whose PubAck was lost, or that of the holder before.
 const maxConflicts = 8
@@ -156,7 +163,7 @@ func (s *Store) applyObjects(ctx context.Context, kind string, seen []object.See
 				return out.count, err
 			}
 		}
-		if err := out.publish(ctx, next, before.sequence); err != nil {
+		if err := out.publish(ctx, next, before); err != nil {
 			return out.count, err
 		}
 	}
@@ -196,16 +203,35 @@ type writing struct {
 
 func (s *Store) writing() *writing { return &writing{store: s, batch: s.set.Publisher.NewBatch()} }
 
-// publish sends a state that follows the one with that sequence. Between the reading of that one and now the lease must
-// have been held: else what Graph said may be older than what somebody else has written.
-func (w *writing) publish(ctx context.Context, o *directoryv1.Object, follows uint64) error {
+// publish sends a state that follows another, when there is room for it in the history of its subject. Between the reading
+// of that one and now the lease must have been held: else what Graph said may be older than what somebody else has written.
+func (w *writing) publish(ctx context.Context, o *directoryv1.Object, before current) error {
+	if err := w.store.queue(ctx, o, before); err != nil {
+		return err
+	}
 	if err := w.store.holds(ctx); err != nil {
 		return err
 	}
-	if err := w.batch.Publish(ctx, o, bus.PublishOptions{ExpectedLastSubjectSequence: &follows}); err != nil {
+	if err := w.batch.Publish(ctx, o, bus.PublishOptions{ExpectedLastSubjectSequence: &before.sequence}); err != nil {
 		return busError(ctx, err)
 	}
 	w.count++
+	return nil
+}
+
+// queue counts the states of the object that the sink has not stored, and waits until it has stored them if there are nearly
+// as many as the stream keeps: the server would drop the oldest unread.
+func (s *Store) queue(ctx context.Context, o *directoryv1.Object, before current) error {
+	o.Unread = 0
+	for before.sequence > s.set.Gate.Floor(directoryv1.ObjectStream) {
+		if o.Unread = before.object.GetUnread() + 1; o.GetUnread() <= maxUnread {
+			return nil
+		}
+		if err := s.set.Clock.Sleep(ctx, queuePause); err != nil {
+			return context.Cause(ctx)
+		}
+		o.Unread = 0
+	}
 	return nil
 }
 

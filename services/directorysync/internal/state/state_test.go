@@ -31,12 +31,15 @@ type shelf struct {
 	conn      *bus.Conn
 	publisher *bus.Publisher
 	held      *lease.Lease
+	// stopSink stops who reads the stream.
+	stopSink func()
 }
 
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
 	b := bustest.New(t)
-	s := &shelf{t: t, bus: b, conn: b.Connect(t, bus.UserDirectorySync)}
+	stopSink := b.Drain(t, directoryv1.ObjectStream, bus.UserSink)
+	s := &shelf{t: t, bus: b, stopSink: stopSink, conn: b.Connect(t, bus.UserDirectorySync)}
 	s.publisher = bustest.Publisher(t, s.conn)
 	gate, err := bus.NewGate(s.conn, bus.DefaultGateConfig(), directoryv1.ObjectStream)
 	require.NoError(t, err)
@@ -253,4 +256,33 @@ func TestAHolderThatLostItsLeaseWritesNothing(t *testing.T) {
 	_, err := s.Apply(t.Context(), "user", []object.Seen{s.said(`{"id":"a","displayName":"old"}`)})
 	require.ErrorIs(t, err, lease.ErrLost)
 	require.Equal(t, "Ada", s.last("user", "a").GetDisplayName())
+}
+
+// TestNoStateIsPushedOutUnread: the stream keeps 16 states of an object, so the writer waits before it has so many that the
+// sink has not stored.
+func TestNoStateIsPushedOutUnread(t *testing.T) {
+	s := newShelf(t)
+	s.apply("user", s.said(`{"id":"a","displayName":"0"}`), s.said(`{"id":"b","displayName":"0"}`))
+	s.stopSink()
+	said := func(i int) object.Seen { return s.said(fmt.Sprintf(`{"id":"a","displayName":"%d"}`, i)) }
+	written := 0
+	for i := range 30 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_, err := s.Apply(ctx, "user", []object.Seen{said(i + 1)})
+		cancel()
+		if err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			break
+		}
+		written++
+	}
+	require.Greater(t, written, 8)
+	require.Less(t, written, 16)
+	require.Equal(t, 1, s.apply("user", s.said(`{"id":"b","displayName":"1"}`)), "another object has room")
+
+	s.bus.Drain(t, directoryv1.ObjectStream, bus.UserSink)
+	for i := range 30 {
+		s.apply("user", said(100+i))
+	}
+	require.Equal(t, "129", s.last("user", "a").GetDisplayName())
 }

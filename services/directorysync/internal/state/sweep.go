@@ -142,7 +142,7 @@ func (s *Store) pruneRelations(ctx context.Context, kind string, c *Census, ids 
 		if next == nil {
 			continue
 		}
-		if err := out.publish(ctx, next, before.sequence); err != nil {
+		if err := out.publish(ctx, next, before); err != nil {
 			return out.count, err
 		}
 	}
@@ -234,7 +234,7 @@ func (s *Store) sweepShards(ctx context.Context, c *Census, ids []string, date t
 		payload := &directoryv1.GroupMembers{
 			GroupId: shard.GetGroupId(), Shard: shard.GetShard(), Members: kept, Shards: shard.GetShards(), SplittingTo: shard.GetSplittingTo(),
 		}
-		if err := out.publish(ctx, s.shard(before, payload, date), before.sequence); err != nil {
+		if err := out.publish(ctx, s.shard(before, payload, date), before); err != nil {
 			return out.count, err
 		}
 	}
