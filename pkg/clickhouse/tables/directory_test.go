@@ -50,6 +50,10 @@ func TestEveryFieldOfAnObjectHasAColumn(t *testing.T) {
 			})
 		}
 	}
+	for _, missing := range []map[string]bool{inHistory, inCurrent} {
+		require.True(t, missing["unread"], "it is for who writes the stream")
+		delete(missing, "unread")
+	}
 	// The object's own display_name says those of payloads; changed is said by the history alone.
 	require.Equal(t, []string{
 		"application.display_name", "changed", "device.display_name", "group.display_name",
