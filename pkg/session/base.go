@@ -69,7 +69,8 @@ func OpenBase(ctx context.Context, set BaseSettings) (*Base, error) {
 		return nil, err
 	}
 	b.Budget, err = budget.New(budget.Settings{
-		KV: budget.JetStream(budgets), Replica: set.Instance, Service: set.Conn.Service(), Scale: set.BudgetScale,
+		// Two services in one process are two who share a limit.
+		KV: budget.JetStream(budgets), Replica: set.Conn.Service() + "-" + set.Instance, Service: set.Conn.Service(), Scale: set.BudgetScale,
 		Clock: set.Clock, Registerer: set.Registerer,
 	})
 	if err != nil {

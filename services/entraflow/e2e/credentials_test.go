@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/entraflow/entraflow/pkg/entra"
 )
 
 const (
@@ -91,23 +93,28 @@ type integrationShown struct {
 			Cause, Code, Remedy string
 		} `json:"problem"`
 		DataTypes []struct {
-			DataType        string    `json:"data_type"`
-			LastSuccessTime time.Time `json:"last_success_time"`
-			CoveredFrom     time.Time `json:"covered_from"`
+			DataType        entra.DataType `json:"data_type"`
+			LastSuccessTime time.Time      `json:"last_success_time"`
+			CoveredFrom     time.Time      `json:"covered_from"`
 		} `json:"data_types"`
 	} `json:"status"`
 }
 
-// collected reports whether every data type was read once.
+// collected reports whether every log was read once.
 func (s integrationShown) collected() bool { return s.collectedSince(time.Time{}) }
 
 func (s integrationShown) collectedSince(since time.Time) bool {
+	logs := 0
 	for _, t := range s.Status.DataTypes {
+		if info, known := entra.LookupDataType(t.DataType); !known || !info.Log {
+			continue
+		}
+		logs++
 		if t.LastSuccessTime.IsZero() || t.LastSuccessTime.Before(since) || t.CoveredFrom.IsZero() {
 			return false
 		}
 	}
-	return len(s.Status.DataTypes) > 0
+	return logs > 0
 }
 
 func (p *product) show(ctx context.Context) (integrationShown, error) {
