@@ -117,5 +117,9 @@ func (r *Reader) storeOffspring(ctx context.Context, o offspring, census *state.
 		census.Note(o.parent)
 		return r.storeSingle(ctx, o.single, o.parent)
 	}
-	return r.storePage(ctx, o.page.Value, o.page.Date, census)
+	var b batch
+	if err := r.hold(ctx, &b, o.page, census); err != nil {
+		return err
+	}
+	return r.flush(ctx, &b, "", false)
 }

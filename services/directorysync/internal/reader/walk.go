@@ -118,17 +118,6 @@ func (r *Reader) hold(ctx context.Context, b *batch, page *entra.Page, census *s
 	return nil
 }
 
-func (r *Reader) storePage(ctx context.Context, records [][]byte, date time.Time, census *state.Census) error {
-	seen, page, err := r.take(ctx, records, date)
-	if err != nil {
-		return err
-	}
-	if census != nil {
-		census.Count(seen)
-	}
-	return r.store(ctx, seen, page)
-}
-
 // fetch asks for a page after the other and closes pages behind the last.
 func (r *Reader) fetch(ctx context.Context, request entra.Request, pages chan<- fetched) {
 	defer close(pages)
@@ -162,10 +151,16 @@ func (r *Reader) page(ctx context.Context, request entra.Request) (*entra.Page, 
 	if err != nil {
 		return nil, fmt.Errorf("reading page: %w", err)
 	}
-	if page.Date = resp.Date; page.Date.IsZero() {
-		page.Date = r.set.Clock.Now()
-	}
+	page.Date = r.date(resp)
 	return page, nil
+}
+
+// date is the server's clock, or ours if it did not tell.
+func (r *Reader) date(resp *entra.Response) time.Time {
+	if resp.Date.IsZero() {
+		return r.set.Clock.Now()
+	}
+	return resp.Date
 }
 
 // single reads the only object of its kind.
@@ -184,11 +179,7 @@ func (r *Reader) single(ctx context.Context) error {
 }
 
 func (r *Reader) storeSingle(ctx context.Context, resp *entra.Response, id string) error {
-	date := resp.Date
-	if date.IsZero() {
-		date = r.set.Clock.Now()
-	}
-	seen, err := object.ReadSingle(resp.Body, id, date)
+	seen, err := object.ReadSingle(resp.Body, id, r.date(resp))
 	if err != nil {
 		if err := r.set.Bury(ctx, resp.Body, err); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/entraflow/entraflow/pkg/decode"
 	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/session"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
@@ -24,9 +25,8 @@ const (
 	stalledAtLeast = 15 * time.Minute
 	// refusedRetry is how long to wait for what may not be read.
 	refusedRetry = time.Hour
-	// originGraph is the origin of dead letters, reasonUnreadable their reason.
-	originGraph      = "graph"
-	reasonUnreadable = "payload_invalid"
+	// originGraph is the origin of dead letters.
+	originGraph = "graph"
 )
 
 // follower keeps one data type of one tenant up to date.
@@ -182,7 +182,7 @@ func (f *follower) waited(d time.Duration) {
 // bury stores a record that cannot be read as a dead letter.
 func (f *follower) bury(ctx context.Context, raw []byte, cause error) error {
 	letter := &eventv1.DeadLetter{
-		Origin: originGraph, TenantId: f.tenant, Integration: f.integration, Reason: reasonUnreadable, Detail: cause.Error(), Raw: raw, Attempts: 1,
+		Origin: originGraph, TenantId: f.tenant, Integration: f.integration, Reason: decode.ReasonPayloadInvalid, Detail: cause.Error(), Raw: raw, Attempts: 1,
 	}
 	options := f.set.DeadLetters.Seal(letter)
 	if _, err := f.set.State.Publisher.Publish(ctx, letter, options); err != nil {
@@ -194,11 +194,11 @@ func (f *follower) bury(ctx context.Context, raw []byte, cause error) error {
 	return nil
 }
 
-// fallback says what is read in place of what was refused.
-func fallback() *controlv1.Problem {
+// fallback says what is read in place of a delta that needs a permission.
+func fallback(permission string) *controlv1.Problem {
 	return &controlv1.Problem{
 		Cause: "whole_reading", Detail: "Graph does not tell this application what has changed, so everything is read each time.",
-		Remedy: "Grant Device.Read.All, and changes are picked up at once.",
+		Remedy: "Grant " + permission + ", and changes are picked up at once.",
 	}
 }
 
@@ -220,7 +220,7 @@ func (f *follower) status() *controlv1.DataTypeStatus {
 		Stalled: !f.refused && now.Sub(since) >= max(stalledAfter*f.interval, stalledAtLeast),
 	}
 	if s.GetProblem() == nil && f.reader.FallsBack() {
-		s.Problem = fallback()
+		s.Problem = fallback(f.typ.DeltaPermissions[0])
 	}
 	if !last.IsZero() {
 		s.LastSuccessTime = timestamppb.New(last)
