@@ -12,6 +12,7 @@ require (
 	github.com/entraflow/entraflow/pkg v0.0.0
 	github.com/entraflow/entraflow/proto v0.0.0
 	github.com/google/go-cmp v0.7.0
+	github.com/grpc-ecosystem/grpc-gateway/v2 v2.33.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/nats-io/nuid v1.0.1
 	github.com/prometheus/client_golang v1.25.0

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	statev1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1"
@@ -31,6 +32,8 @@ const (
 	BucketCheckpoints  = "checkpoints"
 	BucketLeases       = "leases"
 	BucketBlobs        = "blobs"
+	BucketAPITokens    = "api_tokens"
+	BucketRequests     = "requests"
 )
 
 // Stream is a row of the topology: one JetStream stream, who writes it, who reads it and what it
@@ -109,7 +112,7 @@ const (
 	blobTimeout = 30 * time.Second
 )
 
-// Streams returns the streams of the topology. FINDINGS, REMEDIATIONS and AUDIT join it with their messages.
+// Streams returns the streams of the topology. FINDINGS and REMEDIATIONS join it with their messages.
 func Streams() []Stream {
 	sink := Durable{
 		Name: UserSink, Required: true, Trims: true,
@@ -140,6 +143,13 @@ func Streams() []Stream {
 			Durables: []Durable{sink},
 			MaxAge:   30 * day, MaxBytes: config.GiB,
 			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
+		},
+		{
+			Name:     controlv1.AuditEntryStream,
+			Writers:  []string{UserGateway},
+			Durables: []Durable{sink},
+			MaxAge:   30 * day, MaxBytes: 2 * config.GiB,
+			DuplicateWindow: 2 * time.Minute, Replicas: 1,
 		},
 		{
 			// Nobody keeps what was asked for: the wanted state is in the bucket runs.
@@ -195,6 +205,10 @@ func Buckets() []Bucket {
 			Name: BucketLeases, Writers: []string{UserCollector, UserStreamer, UserDirectorySync, UserSink}, Own: true,
 			TTL: 20 * time.Second, MaxBytes: 16 * config.MiB, Replicas: 1,
 		},
+		// Tokens of programs, as hashes.
+		{Name: BucketAPITokens, Writers: []string{UserGateway}, MaxBytes: 64 * config.MiB, Replicas: 1},
+		// What became of requests that may be sent again.
+		{Name: BucketRequests, Writers: []string{UserGateway}, TTL: day, MaxBytes: 256 * config.MiB, Replicas: 1},
 		// Raw bytes that fit no message.
 		{
 			Name: BucketBlobs, Object: true,

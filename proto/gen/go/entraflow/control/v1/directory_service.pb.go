@@ -8,6 +8,7 @@ package controlv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -904,7 +905,7 @@ var File_entraflow_control_v1_directory_service_proto protoreflect.FileDescripto
 
 const file_entraflow_control_v1_directory_service_proto_rawDesc = "" +
 	"\n" +
-	",entraflow/control/v1/directory_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a$entraflow/control/v1/directory.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfb\x02\n" +
+	",entraflow/control/v1/directory_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a$entraflow/control/v1/directory.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfb\x02\n" +
 	"\x12SearchUsersRequest\x120\n" +
 	"\n" +
 	"tenant_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\x80\x01R\ttenantIds\x12\x1c\n" +
@@ -986,15 +987,15 @@ const file_entraflow_control_v1_directory_service_proto_rawDesc = "" +
 	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\tpageToken\"x\n" +
 	"\x13ListHistoryResponse\x129\n" +
 	"\x06states\x18\x01 \x03(\v2!.entraflow.control.v1.ObjectStateR\x06states\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xea\x04\n" +
-	"\x10DirectoryService\x12b\n" +
-	"\vSearchUsers\x12(.entraflow.control.v1.SearchUsersRequest\x1a).entraflow.control.v1.SearchUsersResponse\x12V\n" +
-	"\aGetUser\x12$.entraflow.control.v1.GetUserRequest\x1a%.entraflow.control.v1.GetUserResponse\x12_\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xd6\x06\n" +
+	"\x10DirectoryService\x12\x7f\n" +
+	"\vSearchUsers\x12(.entraflow.control.v1.SearchUsersRequest\x1a).entraflow.control.v1.SearchUsersResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/directory/users\x12z\n" +
+	"\aGetUser\x12$.entraflow.control.v1.GetUserRequest\x1a%.entraflow.control.v1.GetUserResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/directory/users/{user}\x12}\n" +
 	"\n" +
-	"ListGroups\x12'.entraflow.control.v1.ListGroupsRequest\x1a(.entraflow.control.v1.ListGroupsResponse\x12b\n" +
-	"\vListMembers\x12(.entraflow.control.v1.ListMembersRequest\x1a).entraflow.control.v1.ListMembersResponse\x12q\n" +
-	"\x10ListApplications\x12-.entraflow.control.v1.ListApplicationsRequest\x1a..entraflow.control.v1.ListApplicationsResponse\x12b\n" +
-	"\vListHistory\x12(.entraflow.control.v1.ListHistoryRequest\x1a).entraflow.control.v1.ListHistoryResponseBLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
+	"ListGroups\x12'.entraflow.control.v1.ListGroupsRequest\x1a(.entraflow.control.v1.ListGroupsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/directory/groups\x12\x93\x01\n" +
+	"\vListMembers\x12(.entraflow.control.v1.ListMembersRequest\x1a).entraflow.control.v1.ListMembersResponse\"/\x82\xd3\xe4\x93\x02)\x12'/v1/directory/groups/{group_id}/members\x12\x95\x01\n" +
+	"\x10ListApplications\x12-.entraflow.control.v1.ListApplicationsRequest\x1a..entraflow.control.v1.ListApplicationsResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/directory/applications\x12\x97\x01\n" +
+	"\vListHistory\x12(.entraflow.control.v1.ListHistoryRequest\x1a).entraflow.control.v1.ListHistoryResponse\"3\x82\xd3\xe4\x93\x02-\x12+/v1/directory/objects/{object}/{id}/historyBLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
 
 var (
 	file_entraflow_control_v1_directory_service_proto_rawDescOnce sync.Once

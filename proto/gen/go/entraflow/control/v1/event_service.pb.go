@@ -9,6 +9,7 @@ package controlv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -33,6 +34,11 @@ type SubscribeRequest struct {
 	TenantIds []string `protobuf:"bytes,2,rep,name=tenant_ids,json=tenantIds,proto3" json:"tenant_ids,omitempty"`
 	// include_raw asks for Event.raw too. Default: left out.
 	IncludeRaw bool `protobuf:"varint,3,opt,name=include_raw,json=includeRaw,proto3" json:"include_raw,omitempty"`
+	// filter is a CEL expression over the event that must be true (https://cel.dev): its fields by the names of
+	// entraflow.event.v1.Event, as in
+	// event.kind == "signin" && event.sign_in.outcome == entraflow.event.v1.SignInOutcome.SIGN_IN_OUTCOME_FAILURE.
+	// An event for which it fails is left out and counted. Empty: all.
+	Filter string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
 	// begin says where to begin. Absent: with the next event.
 	//
 	// Types that are valid to be assigned to Begin:
@@ -95,6 +101,13 @@ func (x *SubscribeRequest) GetIncludeRaw() bool {
 	return false
 }
 
+func (x *SubscribeRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 func (x *SubscribeRequest) GetBegin() isSubscribeRequest_Begin {
 	if x != nil {
 		return x.Begin
@@ -144,7 +157,10 @@ type SubscribeResponse struct {
 	// events are the events, oldest first.
 	Events []*v1.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// resume_token goes on behind the last of these events. Always present.
-	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	ResumeToken string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	// filter_errors counts the events since the last response for which filter failed, such as by dividing by zero or by
+	// costing too much.
+	FilterErrors  uint64 `protobuf:"varint,3,opt,name=filter_errors,json=filterErrors,proto3" json:"filter_errors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,27 +209,36 @@ func (x *SubscribeResponse) GetResumeToken() string {
 	return ""
 }
 
+func (x *SubscribeResponse) GetFilterErrors() uint64 {
+	if x != nil {
+		return x.FilterErrors
+	}
+	return 0
+}
+
 var File_entraflow_control_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_entraflow_control_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"(entraflow/control/v1/event_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1eentraflow/event/v1/event.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x02\n" +
+	"(entraflow/control/v1/event_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1eentraflow/event/v1/event.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x02\n" +
 	"\x10SubscribeRequest\x125\n" +
 	"\x05kinds\x18\x01 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x102\"\x15r\x132\x11^[a-z0-9_]{1,64}$R\x05kinds\x120\n" +
 	"\n" +
 	"tenant_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\x80\x01R\ttenantIds\x12\x1f\n" +
 	"\vinclude_raw\x18\x03 \x01(\bR\n" +
-	"includeRaw\x12;\n" +
+	"includeRaw\x12 \n" +
+	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x06filter\x12;\n" +
 	"\n" +
 	"start_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\tstartTime\x12/\n" +
 	"\fresume_token\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x04H\x00R\vresumeTokenB\a\n" +
-	"\x05begin\"i\n" +
+	"\x05begin\"\x8e\x01\n" +
 	"\x11SubscribeResponse\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.entraflow.event.v1.EventR\x06events\x12!\n" +
-	"\fresume_token\x18\x02 \x01(\tR\vresumeToken2n\n" +
-	"\fEventService\x12^\n" +
-	"\tSubscribe\x12&.entraflow.control.v1.SubscribeRequest\x1a'.entraflow.control.v1.SubscribeResponse0\x01BLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12#\n" +
+	"\rfilter_errors\x18\x03 \x01(\x04R\ffilterErrors2\xa8\x01\n" +
+	"\fEventService\x12\x97\x01\n" +
+	"\tSubscribe\x12&.entraflow.control.v1.SubscribeRequest\x1a'.entraflow.control.v1.SubscribeResponse\"7\x82\xd3\xe4\x93\x021Z\x19:\x01*\"\x14/v1/events:subscribe\x12\x14/v1/events:subscribe0\x01BLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
 
 var (
 	file_entraflow_control_v1_event_service_proto_rawDescOnce sync.Once

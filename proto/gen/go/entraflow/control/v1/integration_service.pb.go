@@ -8,6 +8,7 @@ package controlv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -32,7 +33,10 @@ type CreateIntegrationRequest struct {
 	// integration is what to save; output-only fields are not looked at.
 	Integration *Integration `protobuf:"bytes,2,opt,name=integration,proto3" json:"integration,omitempty"`
 	// credential is sealed before it is kept.
-	Credential    *Credential `protobuf:"bytes,3,opt,name=credential,proto3" json:"credential,omitempty"`
+	Credential *Credential `protobuf:"bytes,3,opt,name=credential,proto3" json:"credential,omitempty"`
+	// request_id makes the request idempotent: the same one again, within a day, changes nothing and has the answer of the
+	// first. Empty: each request counts.
+	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -86,6 +90,13 @@ func (x *CreateIntegrationRequest) GetCredential() *Credential {
 		return x.Credential
 	}
 	return nil
+}
+
+func (x *CreateIntegrationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // CreateIntegrationResponse is what was saved.
@@ -343,7 +354,10 @@ type UpdateIntegrationRequest struct {
 	Integration *Integration `protobuf:"bytes,1,opt,name=integration,proto3" json:"integration,omitempty"`
 	// update_mask names what to change: display_name, disabled, disabled_data_types, confirmation,
 	// entra.client_id, entra.permission_set, event_hub.consumer_group, event_hub.tenant_ids.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// request_id makes the request idempotent: the same one again, within a day, changes nothing and has the answer of the
+	// first. Empty: each request counts.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -390,6 +404,13 @@ func (x *UpdateIntegrationRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateIntegrationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // UpdateIntegrationResponse is what is saved now.
@@ -444,7 +465,10 @@ type DeleteIntegrationRequest struct {
 	// name is "integrations/{id}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// etag, if given, must be the current one.
-	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// request_id makes the request idempotent: the same one again, within a day, changes nothing and has the answer of the
+	// first. Empty: each request counts.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -489,6 +513,13 @@ func (x *DeleteIntegrationRequest) GetName() string {
 func (x *DeleteIntegrationRequest) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *DeleteIntegrationRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
 	}
 	return ""
 }
@@ -646,7 +677,10 @@ type ResetCredentialsRequest struct {
 	// name is "integrations/{id}".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// credential is the new one.
-	Credential    *Credential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	Credential *Credential `protobuf:"bytes,2,opt,name=credential,proto3" json:"credential,omitempty"`
+	// request_id makes the request idempotent: the same one again, within a day, changes nothing and has the answer of the
+	// first. Empty: each request counts.
+	RequestId     string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -693,6 +727,13 @@ func (x *ResetCredentialsRequest) GetCredential() *Credential {
 		return x.Credential
 	}
 	return nil
+}
+
+func (x *ResetCredentialsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 // ResetCredentialsResponse says whether it was taken.
@@ -1094,13 +1135,15 @@ var File_entraflow_control_v1_integration_service_proto protoreflect.FileDescrip
 
 const file_entraflow_control_v1_integration_service_proto_rawDesc = "" +
 	"\n" +
-	".entraflow/control/v1/integration_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a&entraflow/control/v1/integration.proto\x1a\x1eentraflow/control/v1/run.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n" +
+	".entraflow/control/v1/integration_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a&entraflow/control/v1/integration.proto\x1a\x1eentraflow/control/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n" +
 	"\x18CreateIntegrationRequest\x12D\n" +
 	"\x0eintegration_id\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,39}$R\rintegrationId\x12K\n" +
 	"\vintegration\x18\x02 \x01(\v2!.entraflow.control.v1.IntegrationB\x06\xbaH\x03\xc8\x01\x01R\vintegration\x12H\n" +
 	"\n" +
 	"credential\x18\x03 \x01(\v2 .entraflow.control.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"credential\"`\n" +
+	"credential\x12:\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\x1b\xbaH\x18r\x162\x14^[a-zA-Z0-9-]{0,64}$R\trequestId\"`\n" +
 	"\x19CreateIntegrationResponse\x12C\n" +
 	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\"W\n" +
 	"\x15GetIntegrationRequest\x12>\n" +
@@ -1114,16 +1157,20 @@ const file_entraflow_control_v1_integration_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"\x89\x01\n" +
 	"\x18ListIntegrationsResponse\x12E\n" +
 	"\fintegrations\x18\x01 \x03(\v2!.entraflow.control.v1.IntegrationR\fintegrations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xac\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe8\x01\n" +
 	"\x18UpdateIntegrationRequest\x12K\n" +
 	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationB\x06\xbaH\x03\xc8\x01\x01R\vintegration\x12C\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"updateMask\"`\n" +
+	"updateMask\x12:\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1b\xbaH\x18r\x162\x14^[a-zA-Z0-9-]{0,64}$R\trequestId\"`\n" +
 	"\x19UpdateIntegrationResponse\x12C\n" +
-	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\"w\n" +
+	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\"\xb3\x01\n" +
 	"\x18DeleteIntegrationRequest\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^integrations/[a-z][a-z0-9-]{0,39}$R\x04name\x12\x1b\n" +
-	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\"\x1b\n" +
+	"\x04etag\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12:\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1b\xbaH\x18r\x162\x14^[a-zA-Z0-9-]{0,64}$R\trequestId\"\x1b\n" +
 	"\x19DeleteIntegrationResponse\"\xe1\x01\n" +
 	"\x15TestConnectionRequest\x12A\n" +
 	"\x04name\x18\x01 \x01(\tB-\xbaH*r(2&^(integrations/[a-z][a-z0-9-]{0,39})?$R\x04name\x12C\n" +
@@ -1132,12 +1179,14 @@ const file_entraflow_control_v1_integration_service_proto_rawDesc = "" +
 	"credential\x18\x03 \x01(\v2 .entraflow.control.v1.CredentialR\n" +
 	"credential\"X\n" +
 	"\x16TestConnectionResponse\x12>\n" +
-	"\x06report\x18\x01 \x01(\v2&.entraflow.control.v1.ConnectionReportR\x06report\"\xa3\x01\n" +
+	"\x06report\x18\x01 \x01(\v2&.entraflow.control.v1.ConnectionReportR\x06report\"\xdf\x01\n" +
 	"\x17ResetCredentialsRequest\x12>\n" +
 	"\x04name\x18\x01 \x01(\tB*\xbaH'r%2#^integrations/[a-z][a-z0-9-]{0,39}$R\x04name\x12H\n" +
 	"\n" +
 	"credential\x18\x02 \x01(\v2 .entraflow.control.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"credential\"\xbb\x01\n" +
+	"credential\x12:\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\x1b\xbaH\x18r\x162\x14^[a-zA-Z0-9-]{0,64}$R\trequestId\"\xbb\x01\n" +
 	"\x18ResetCredentialsResponse\x12C\n" +
 	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\x12>\n" +
 	"\x06report\x18\x02 \x01(\v2&.entraflow.control.v1.ConnectionReportR\x06report\x12\x1a\n" +
@@ -1163,19 +1212,19 @@ const file_entraflow_control_v1_integration_service_proto_rawDesc = "" +
 	"\x0fWatchRunRequest\x12V\n" +
 	"\x04name\x18\x01 \x01(\tBB\xbaH?r=2;^integrations/[a-z][a-z0-9-]{0,39}/runs/[a-zA-Z0-9-]{1,64}$R\x04name\"?\n" +
 	"\x10WatchRunResponse\x12+\n" +
-	"\x03run\x18\x01 \x01(\v2\x19.entraflow.control.v1.RunR\x03run2\xcf\b\n" +
-	"\x12IntegrationService\x12t\n" +
-	"\x11CreateIntegration\x12..entraflow.control.v1.CreateIntegrationRequest\x1a/.entraflow.control.v1.CreateIntegrationResponse\x12k\n" +
-	"\x0eGetIntegration\x12+.entraflow.control.v1.GetIntegrationRequest\x1a,.entraflow.control.v1.GetIntegrationResponse\x12q\n" +
-	"\x10ListIntegrations\x12-.entraflow.control.v1.ListIntegrationsRequest\x1a..entraflow.control.v1.ListIntegrationsResponse\x12t\n" +
-	"\x11UpdateIntegration\x12..entraflow.control.v1.UpdateIntegrationRequest\x1a/.entraflow.control.v1.UpdateIntegrationResponse\x12t\n" +
-	"\x11DeleteIntegration\x12..entraflow.control.v1.DeleteIntegrationRequest\x1a/.entraflow.control.v1.DeleteIntegrationResponse\x12k\n" +
-	"\x0eTestConnection\x12+.entraflow.control.v1.TestConnectionRequest\x1a,.entraflow.control.v1.TestConnectionResponse\x12q\n" +
-	"\x10ResetCredentials\x12-.entraflow.control.v1.ResetCredentialsRequest\x1a..entraflow.control.v1.ResetCredentialsResponse\x12_\n" +
+	"\x03run\x18\x01 \x01(\v2\x19.entraflow.control.v1.RunR\x03run2\xaf\f\n" +
+	"\x12IntegrationService\x12\x91\x01\n" +
+	"\x11CreateIntegration\x12..entraflow.control.v1.CreateIntegrationRequest\x1a/.entraflow.control.v1.CreateIntegrationResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/integrations\x12\x8e\x01\n" +
+	"\x0eGetIntegration\x12+.entraflow.control.v1.GetIntegrationRequest\x1a,.entraflow.control.v1.GetIntegrationResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/{name=integrations/*}\x12\x8b\x01\n" +
+	"\x10ListIntegrations\x12-.entraflow.control.v1.ListIntegrationsRequest\x1a..entraflow.control.v1.ListIntegrationsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/integrations\x12\xb0\x01\n" +
+	"\x11UpdateIntegration\x12..entraflow.control.v1.UpdateIntegrationRequest\x1a/.entraflow.control.v1.UpdateIntegrationResponse\":\x82\xd3\xe4\x93\x024:\vintegration2%/v1/{integration.name=integrations/*}\x12\x97\x01\n" +
+	"\x11DeleteIntegration\x12..entraflow.control.v1.DeleteIntegrationRequest\x1a/.entraflow.control.v1.DeleteIntegrationResponse\"!\x82\xd3\xe4\x93\x02\x1b*\x19/v1/{name=integrations/*}\x12\xc6\x01\n" +
+	"\x0eTestConnection\x12+.entraflow.control.v1.TestConnectionRequest\x1a,.entraflow.control.v1.TestConnectionResponse\"Y\x82\xd3\xe4\x93\x02S:\x01*Z-:\x01*\"(/v1/{name=integrations/*}:testConnection\"\x1f/v1/integrations:testConnection\x12\xa8\x01\n" +
+	"\x10ResetCredentials\x12-.entraflow.control.v1.ResetCredentialsRequest\x1a..entraflow.control.v1.ResetCredentialsResponse\"5\x82\xd3\xe4\x93\x02/:\x01*\"*/v1/{name=integrations/*}:resetCredentials\x12\x90\x01\n" +
 	"\n" +
-	"CollectNow\x12'.entraflow.control.v1.CollectNowRequest\x1a(.entraflow.control.v1.CollectNowResponse\x12Y\n" +
-	"\bListRuns\x12%.entraflow.control.v1.ListRunsRequest\x1a&.entraflow.control.v1.ListRunsResponse\x12[\n" +
-	"\bWatchRun\x12%.entraflow.control.v1.WatchRunRequest\x1a&.entraflow.control.v1.WatchRunResponse0\x01BLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
+	"CollectNow\x12'.entraflow.control.v1.CollectNowRequest\x1a(.entraflow.control.v1.CollectNowResponse\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/{name=integrations/*}:collectNow\x12\x83\x01\n" +
+	"\bListRuns\x12%.entraflow.control.v1.ListRunsRequest\x1a&.entraflow.control.v1.ListRunsResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/{parent=integrations/*}/runs\x12\x8b\x01\n" +
+	"\bWatchRun\x12%.entraflow.control.v1.WatchRunRequest\x1a&.entraflow.control.v1.WatchRunResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=integrations/*/runs/*}:watch0\x01BLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
 
 var (
 	file_entraflow_control_v1_integration_service_proto_rawDescOnce sync.Once

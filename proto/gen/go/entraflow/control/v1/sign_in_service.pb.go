@@ -11,6 +11,7 @@ package controlv1
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	v1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -342,7 +343,7 @@ var File_entraflow_control_v1_sign_in_service_proto protoreflect.FileDescriptor
 
 const file_entraflow_control_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
-	"*entraflow/control/v1/sign_in_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1eentraflow/event/v1/event.proto\x1a entraflow/event/v1/sign_in.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
+	"*entraflow/control/v1/sign_in_service.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1eentraflow/event/v1/event.proto\x1a entraflow/event/v1/sign_in.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x01\n" +
 	"\x14SearchSignInsRequest\x12:\n" +
 	"\x06filter\x18\x01 \x01(\v2\".entraflow.control.v1.SignInFilterR\x06filter\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
@@ -373,9 +374,9 @@ const file_entraflow_control_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1bSIGN_IN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SIGN_IN_OUTCOME_SUCCESS\x10\x01\x12\x1b\n" +
 	"\x17SIGN_IN_OUTCOME_FAILURE\x10\x02\x12\x1f\n" +
-	"\x1bSIGN_IN_OUTCOME_INTERRUPTED\x10\x032y\n" +
-	"\rSignInService\x12h\n" +
-	"\rSearchSignIns\x12*.entraflow.control.v1.SearchSignInsRequest\x1a+.entraflow.control.v1.SearchSignInsResponseBLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
+	"\x1bSIGN_IN_OUTCOME_INTERRUPTED\x10\x032\xaa\x01\n" +
+	"\rSignInService\x12\x98\x01\n" +
+	"\rSearchSignIns\x12*.entraflow.control.v1.SearchSignInsRequest\x1a+.entraflow.control.v1.SearchSignInsResponse\".\x82\xd3\xe4\x93\x02(Z\x18:\x01*\"\x13/v1/sign-ins:search\x12\f/v1/sign-insBLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
 
 var (
 	file_entraflow_control_v1_sign_in_service_proto_rawDescOnce sync.Once

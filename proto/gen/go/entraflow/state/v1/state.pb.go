@@ -557,11 +557,148 @@ func (x *DirectoryCursor) GetWritten() uint64 {
 	return 0
 }
 
+// StoredApiToken is the value of a key of the bucket api_tokens; the key is the token's id.
+type StoredApiToken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// api_token is the token.
+	ApiToken *v1.ApiToken `protobuf:"bytes,1,opt,name=api_token,json=apiToken,proto3" json:"api_token,omitempty"`
+	// secret_hash is SHA-256 of the secret: 256 random bits need no slow hash.
+	SecretHash    []byte `protobuf:"bytes,2,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredApiToken) Reset() {
+	*x = StoredApiToken{}
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredApiToken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredApiToken) ProtoMessage() {}
+
+func (x *StoredApiToken) ProtoReflect() protoreflect.Message {
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredApiToken.ProtoReflect.Descriptor instead.
+func (*StoredApiToken) Descriptor() ([]byte, []int) {
+	return file_entraflow_state_v1_state_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StoredApiToken) GetApiToken() *v1.ApiToken {
+	if x != nil {
+		return x.ApiToken
+	}
+	return nil
+}
+
+func (x *StoredApiToken) GetSecretHash() []byte {
+	if x != nil {
+		return x.SecretHash
+	}
+	return nil
+}
+
+// StoredRequest is the value of a key of the bucket requests: what became of a request with a request_id.
+type StoredRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// method is the full method.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// request_hash is SHA-256 of the request.
+	RequestHash []byte `protobuf:"bytes,2,opt,name=request_hash,json=requestHash,proto3" json:"request_hash,omitempty"`
+	// response is the answer. Absent: there is none yet.
+	Response []byte `protobuf:"bytes,3,opt,name=response,proto3" json:"response,omitempty"`
+	// begin_time is when it began; a request that never got its answer may be made again after some time.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// done says that response is the answer, which may be empty.
+	Done          bool `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoredRequest) Reset() {
+	*x = StoredRequest{}
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoredRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoredRequest) ProtoMessage() {}
+
+func (x *StoredRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entraflow_state_v1_state_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoredRequest.ProtoReflect.Descriptor instead.
+func (*StoredRequest) Descriptor() ([]byte, []int) {
+	return file_entraflow_state_v1_state_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StoredRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *StoredRequest) GetRequestHash() []byte {
+	if x != nil {
+		return x.RequestHash
+	}
+	return nil
+}
+
+func (x *StoredRequest) GetResponse() []byte {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
+func (x *StoredRequest) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *StoredRequest) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
+}
+
 var File_entraflow_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_entraflow_state_v1_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1eentraflow/state/v1/state.proto\x12\x12entraflow.state.v1\x1a\x1eentraflow/bus/v1/options.proto\x1a&entraflow/control/v1/integration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n" +
+	"\x1eentraflow/state/v1/state.proto\x12\x12entraflow.state.v1\x1a\x1eentraflow/bus/v1/options.proto\x1a,entraflow/control/v1/api_token_service.proto\x1a&entraflow/control/v1/integration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n" +
 	"\x11StoredIntegration\x12C\n" +
 	"\vintegration\x18\x01 \x01(\v2!.entraflow.control.v1.IntegrationR\vintegration\x12+\n" +
 	"\x11sealed_credential\x18\x02 \x01(\fR\x10sealedCredential\"\x8e\x02\n" +
@@ -604,7 +741,18 @@ const file_entraflow_state_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"round_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\troundTime\x12\x12\n" +
 	"\x04rows\x18\a \x01(\x04R\x04rows\x12\x18\n" +
-	"\awritten\x18\b \x01(\x04R\awrittenBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
+	"\awritten\x18\b \x01(\x04R\awritten\"n\n" +
+	"\x0eStoredApiToken\x12;\n" +
+	"\tapi_token\x18\x01 \x01(\v2\x1e.entraflow.control.v1.ApiTokenR\bapiToken\x12\x1f\n" +
+	"\vsecret_hash\x18\x02 \x01(\fR\n" +
+	"secretHash\"\xb5\x01\n" +
+	"\rStoredRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12!\n" +
+	"\frequest_hash\x18\x02 \x01(\fR\vrequestHash\x12\x1a\n" +
+	"\bresponse\x18\x03 \x01(\fR\bresponse\x129\n" +
+	"\n" +
+	"begin_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12\x12\n" +
+	"\x04done\x18\x05 \x01(\bR\x04doneBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
 
 var (
 	file_entraflow_state_v1_state_proto_rawDescOnce sync.Once
@@ -618,7 +766,7 @@ func file_entraflow_state_v1_state_proto_rawDescGZIP() []byte {
 	return file_entraflow_state_v1_state_proto_rawDescData
 }
 
-var file_entraflow_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_entraflow_state_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_entraflow_state_v1_state_proto_goTypes = []any{
 	(*StoredIntegration)(nil),     // 0: entraflow.state.v1.StoredIntegration
 	(*Coverage)(nil),              // 1: entraflow.state.v1.Coverage
@@ -627,29 +775,34 @@ var file_entraflow_state_v1_state_proto_goTypes = []any{
 	(*TestRequest)(nil),           // 4: entraflow.state.v1.TestRequest
 	(*TestResponse)(nil),          // 5: entraflow.state.v1.TestResponse
 	(*DirectoryCursor)(nil),       // 6: entraflow.state.v1.DirectoryCursor
-	(*v1.Integration)(nil),        // 7: entraflow.control.v1.Integration
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*v1.ConnectionReport)(nil),   // 9: entraflow.control.v1.ConnectionReport
+	(*StoredApiToken)(nil),        // 7: entraflow.state.v1.StoredApiToken
+	(*StoredRequest)(nil),         // 8: entraflow.state.v1.StoredRequest
+	(*v1.Integration)(nil),        // 9: entraflow.control.v1.Integration
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*v1.ConnectionReport)(nil),   // 11: entraflow.control.v1.ConnectionReport
+	(*v1.ApiToken)(nil),           // 12: entraflow.control.v1.ApiToken
 }
 var file_entraflow_state_v1_state_proto_depIdxs = []int32{
-	7,  // 0: entraflow.state.v1.StoredIntegration.integration:type_name -> entraflow.control.v1.Integration
+	9,  // 0: entraflow.state.v1.StoredIntegration.integration:type_name -> entraflow.control.v1.Integration
 	2,  // 1: entraflow.state.v1.Coverage.intervals:type_name -> entraflow.state.v1.Interval
-	8,  // 2: entraflow.state.v1.Coverage.read_until:type_name -> google.protobuf.Timestamp
-	8,  // 3: entraflow.state.v1.Coverage.reconcile_time:type_name -> google.protobuf.Timestamp
-	8,  // 4: entraflow.state.v1.Coverage.horizon:type_name -> google.protobuf.Timestamp
-	8,  // 5: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
-	8,  // 6: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
-	8,  // 7: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
-	8,  // 8: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
-	7,  // 9: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
-	9,  // 10: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
-	8,  // 11: entraflow.state.v1.DirectoryCursor.whole_time:type_name -> google.protobuf.Timestamp
-	8,  // 12: entraflow.state.v1.DirectoryCursor.round_time:type_name -> google.protobuf.Timestamp
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 2: entraflow.state.v1.Coverage.read_until:type_name -> google.protobuf.Timestamp
+	10, // 3: entraflow.state.v1.Coverage.reconcile_time:type_name -> google.protobuf.Timestamp
+	10, // 4: entraflow.state.v1.Coverage.horizon:type_name -> google.protobuf.Timestamp
+	10, // 5: entraflow.state.v1.Interval.from:type_name -> google.protobuf.Timestamp
+	10, // 6: entraflow.state.v1.Interval.to:type_name -> google.protobuf.Timestamp
+	10, // 7: entraflow.state.v1.Command.create_time:type_name -> google.protobuf.Timestamp
+	10, // 8: entraflow.state.v1.Command.since:type_name -> google.protobuf.Timestamp
+	9,  // 9: entraflow.state.v1.TestRequest.integration:type_name -> entraflow.control.v1.Integration
+	11, // 10: entraflow.state.v1.TestResponse.report:type_name -> entraflow.control.v1.ConnectionReport
+	10, // 11: entraflow.state.v1.DirectoryCursor.whole_time:type_name -> google.protobuf.Timestamp
+	10, // 12: entraflow.state.v1.DirectoryCursor.round_time:type_name -> google.protobuf.Timestamp
+	12, // 13: entraflow.state.v1.StoredApiToken.api_token:type_name -> entraflow.control.v1.ApiToken
+	10, // 14: entraflow.state.v1.StoredRequest.begin_time:type_name -> google.protobuf.Timestamp
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_entraflow_state_v1_state_proto_init() }
@@ -663,7 +816,7 @@ func file_entraflow_state_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entraflow_state_v1_state_proto_rawDesc), len(file_entraflow_state_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
