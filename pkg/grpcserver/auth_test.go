@@ -152,14 +152,14 @@ func TestMethodsKnowTheirCaller(t *testing.T) {
 }
 
 func TestAnEmptyStaticTokenOpensNothing(t *testing.T) {
-	_, err := grpcserver.StaticToken{}.Authenticate(t.Context(), "")
+	_, err := grpcserver.StaticToken{}.Authenticate(t.Context(), grpcserver.Proof{})
 	require.ErrorIs(t, err, grpcserver.ErrUnauthenticated)
 }
 
 // brokenStore is an Authenticator whose store is away.
 type brokenStore struct{}
 
-func (brokenStore) Authenticate(context.Context, string) (grpcserver.Identity, error) {
+func (brokenStore) Authenticate(context.Context, grpcserver.Proof) (grpcserver.Identity, error) {
 	return grpcserver.Identity{}, errors.New("dialing 10.0.0.1: refused")
 }
 

@@ -2,9 +2,11 @@ package grpcserver
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/config"
@@ -25,8 +27,13 @@ type Config struct {
 	MaxConnectionCalls uint32 `yaml:"max_connection_calls"`
 	// MaxStreams bounds the streaming calls open at once on all connections; more are
 	// refused with ResourceExhausted and TOO_MANY_STREAMS.
-	MaxStreams int             `yaml:"max_streams"`
-	Keepalive  KeepaliveConfig `yaml:"keepalive"`
+	MaxStreams int `yaml:"max_streams"`
+	// PerCaller bounds what one caller may take of all this.
+	PerCaller CallerConfig    `yaml:"per_caller"`
+	Keepalive KeepaliveConfig `yaml:"keepalive"`
+	// AllowPlaintextOnPublicAddress lets the server listen outside loopback without TLS: for a proxy in front that has
+	// it. Tokens can then be read between the two.
+	AllowPlaintextOnPublicAddress bool `yaml:"allow_plaintext_on_public_address"`
 }
 
 // TLSConfig names the files of the server's certificate; both or none.
@@ -35,6 +42,10 @@ type TLSConfig struct {
 	// again for each connection.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
+	// ClientCAFile has the authorities that sign clients' certificates, as PEM. Empty: clients are not asked for one.
+	ClientCAFile string `yaml:"client_ca_file"`
+	// RequireClientCertificate lets nobody in without one; a token may be needed besides, to say who it is.
+	RequireClientCertificate bool `yaml:"require_client_certificate"`
 }
 
 // KeepaliveConfig finds connections that are dead while a stream waits on them.
@@ -56,6 +67,7 @@ func DefaultConfig() Config {
 		MaxRequest:         config.MiB,
 		MaxConnectionCalls: 100,
 		MaxStreams:         1000,
+		PerCaller:          CallerConfig{Rate: 50, Burst: 200, MaxCalls: 32, MaxStreams: 100},
 		Keepalive: KeepaliveConfig{
 			Time: 30 * time.Second, Timeout: 10 * time.Second, MaxIdle: 15 * time.Minute, MinClientTime: 10 * time.Second,
 		},
@@ -65,12 +77,22 @@ func DefaultConfig() Config {
 // Validate names every fault by its key.
 func (c Config) Validate() error {
 	var p config.Problems
-	p.Check(c.TLS.enabled() || config.IsLoopback(c.Address), "address", "%v", ErrPlaintext)
-	p.Check((c.TLS.CertFile == "") == (c.TLS.KeyFile == ""), "tls", "needs both cert_file and key_file")
+	p.Check(c.TLS.enabled() || c.AllowPlaintextOnPublicAddress || config.IsLoopback(c.Address), "address", "%v", ErrPlaintext)
+	p.Under("tls", c.TLS.Validate())
 	p.Check(c.MaxRequest > 0 && c.MaxRequest <= math.MaxInt32, "max_request", "must be positive and below 2GiB")
 	p.Check(c.MaxConnectionCalls > 0, "max_connection_calls", "must be positive")
 	p.Check(c.MaxStreams > 0, "max_streams", "must be positive")
+	p.Under("per_caller", c.PerCaller.validate())
 	p.Under("keepalive", c.Keepalive.validate())
+	return p.Err()
+}
+
+func (c CallerConfig) validate() error {
+	var p config.Problems
+	p.Check(c.Rate > 0, "rate", "must be positive")
+	p.Check(c.Burst > 0, "burst", "must be positive")
+	p.Check(c.MaxCalls > 0, "max_calls", "must be positive")
+	p.Check(c.MaxStreams > 0, "max_streams", "must be positive")
 	return p.Err()
 }
 
@@ -84,7 +106,73 @@ func (c KeepaliveConfig) validate() error {
 	return p.Err()
 }
 
+// Validate names every fault by its key.
+func (c TLSConfig) Validate() error {
+	var p config.Problems
+	p.Check((c.CertFile == "") == (c.KeyFile == ""), "cert_file", "needs key_file beside it, and that this one")
+	p.Check(c.ClientCAFile == "" || c.enabled(), "client_ca_file", "needs cert_file and key_file")
+	p.Check(!c.RequireClientCertificate || c.ClientCAFile != "", "require_client_certificate", "needs client_ca_file")
+	return p.Err()
+}
+
 func (c TLSConfig) enabled() bool { return c.CertFile != "" || c.KeyFile != "" }
+
+// Server returns the TLS of a server; nil if there is no certificate. It reads nothing: certificate and authorities are
+// read for each connection, since they may be renewed while the server runs.
+func (c TLSConfig) Server() *tls.Config {
+	if !c.enabled() {
+		return nil
+	}
+	made := &tls.Config{
+		MinVersion:     tls.VersionTLS13,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.load() },
+	}
+	if c.ClientCAFile == "" {
+		return made
+	}
+	made.ClientAuth = tls.VerifyClientCertIfGiven
+	if c.RequireClientCertificate {
+		made.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	template := made.Clone()
+	made.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		authorities, err := c.authorities()
+		if err != nil {
+			return nil, err
+		}
+		own := template.Clone()
+		own.ClientCAs = authorities
+		return own, nil
+	}
+	return made
+}
+
+// Check reads the files once, to name at the start what is wrong with them.
+func (c TLSConfig) Check() error {
+	if !c.enabled() {
+		return nil
+	}
+	if _, err := c.load(); err != nil {
+		return err
+	}
+	if c.ClientCAFile == "" {
+		return nil
+	}
+	_, err := c.authorities()
+	return err
+}
+
+func (c TLSConfig) authorities() (*x509.CertPool, error) {
+	text, err := os.ReadFile(c.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authorities of clients: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("reading the authorities of clients: %s holds no certificate", c.ClientCAFile)
+	}
+	return pool, nil
+}
 
 func (c TLSConfig) load() (*tls.Certificate, error) {
 	certificate, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)

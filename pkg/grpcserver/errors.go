@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"unicode"
 
@@ -13,12 +14,17 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 )
 
-// errorDomain is the domain of every ErrorInfo.
-const errorDomain = "entraflow"
+const (
+	// errorDomain is the domain of every ErrorInfo.
+	errorDomain = "entraflow"
+	// helpURL, with the reason in lower case, is where an error is explained.
+	helpURL = "https://github.com/entraflow/entraflow/blob/main/docs/errors.md#"
+)
 
 // Shown is an error whose text is meant for the client. Error returns what the client reads;
 // what lies behind it is for Unwrap. Other errors become Internal and a request id. An error that also
-// has Details() []protoadapt.MessageV1 has these sent, after the ErrorInfo.
+// has Details() []protoadapt.MessageV1 has these sent, after the ErrorInfo, and one that has Metadata()
+// map[string]string has it in the ErrorInfo.
 type Shown interface {
 	error
 	GRPCCode() codes.Code
@@ -32,6 +38,7 @@ type Shown interface {
 type Error struct {
 	code                    codes.Code
 	reason, message, remedy string
+	metadata                map[string]string
 	cause                   error
 }
 
@@ -46,6 +53,20 @@ func (e *Error) Because(cause error) *Error {
 	caused.cause = cause
 	return &caused
 }
+
+// With returns the error with another entry for programs in the metadata of its ErrorInfo.
+func (e *Error) With(key, value string) *Error {
+	more := *e
+	more.metadata = maps.Clone(e.metadata)
+	if more.metadata == nil {
+		more.metadata = map[string]string{}
+	}
+	more.metadata[key] = value
+	return &more
+}
+
+// Metadata returns what With added.
+func (e *Error) Metadata() map[string]string { return e.metadata }
 
 // Error returns the text for the client.
 func (e *Error) Error() string { return e.message }
@@ -142,10 +163,16 @@ func (s *Server) statusOf(ctx context.Context, method, requestID string, err err
 }
 
 func describe(shown Shown, requestID string) *status.Status {
-	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{
-		Reason: shown.Reason(), Domain: errorDomain,
-		Metadata: map[string]string{"request_id": requestID, "remedy": shown.Remedy()},
-	}}
+	metadata := map[string]string{"request_id": requestID, "remedy": shown.Remedy()}
+	if more, ok := shown.(interface{ Metadata() map[string]string }); ok {
+		maps.Copy(metadata, more.Metadata())
+	}
+	details := []protoadapt.MessageV1{
+		&errdetails.ErrorInfo{Reason: shown.Reason(), Domain: errorDomain, Metadata: metadata},
+		&errdetails.Help{Links: []*errdetails.Help_Link{{
+			Description: "what it means and what helps", Url: helpURL + strings.ToLower(shown.Reason()),
+		}}},
+	}
 	if detailed, ok := shown.(interface {
 		Details() []protoadapt.MessageV1
 	}); ok {

@@ -8,11 +8,12 @@ package grpcserver
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 
 	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/entraflow/entraflow/pkg/clock"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 )
 
@@ -32,8 +34,19 @@ type Settings struct {
 	Service  string
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
-	// Authenticator judges tokens. It must be set.
+	// Clock tells when calls come.
+	Clock clock.Clock
+	// Authenticator judges tokens and certificates. It must be set.
 	Authenticator Authenticator
+	// Authorize returns the caller's identity with Role, Tenants and AllTenants as the method lets it in, or refuses it.
+	// Nil lets every known caller in, as its identity has it.
+	Authorize func(method string, caller Identity) (Identity, error)
+	// Record writes a call of a method that exists down, before anything of its answer goes to the client: refused is
+	// what the client will see, nil for success. For a stream it comes once, before the first answer. If it fails, the
+	// call does. Nil writes nothing.
+	Record func(ctx context.Context, call *Call, refused Shown) error
+	// Once calls handle, or returns the answer that an earlier call with the same request had. Nil always calls.
+	Once func(ctx context.Context, call *Call, handle func(context.Context) (any, error)) (any, error)
 	// Public are the full methods, as /package.Service/Method, that need no token.
 	Public []string
 	// Register adds the services; health and reflection are there already.
@@ -50,6 +63,7 @@ type Server struct {
 	validator protovalidate.Validator
 	metrics   metrics
 	streams   *streams
+	callers   *callers
 	health    *health.Server
 	grpc      *grpc.Server
 	ready     chan struct{}
@@ -75,7 +89,8 @@ func New(cfg Config, set Settings) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, set: set, validator: validator, metrics: m, streams: newStreams(cfg.MaxStreams),
-		health: health.NewServer(), ready: make(chan struct{}),
+		callers: newCallers(cfg.PerCaller),
+		health:  health.NewServer(), ready: make(chan struct{}),
 	}
 	s.grpc = grpc.NewServer(s.options()...)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -100,14 +115,8 @@ func (s *Server) options() []grpc.ServerOption {
 		// Without it unknown methods would answer before a token is asked for.
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
 	}
-	if s.cfg.TLS.enabled() {
-		// The files are read for each connection: they may be renewed while the server runs.
-		options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
-			MinVersion: tls.VersionTLS13,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-				return s.cfg.TLS.load()
-			},
-		})))
+	if secure := s.cfg.TLS.Server(); secure != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
 	}
 	return options
 }
@@ -134,6 +143,9 @@ func (s *Server) Name() string { return "grpc" }
 
 // Ready is closed once the server listens.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Methods returns the full methods that there are, in no order.
+func (s *Server) Methods() []string { return slices.Collect(maps.Keys(s.methods)) }
 
 // Addr returns where the server listens. It must not be called before Ready is closed.
 func (s *Server) Addr() net.Addr { return s.bound }
@@ -173,10 +185,8 @@ func (s *Server) Run(ctx context.Context) error {
 
 // listen checks where it really listens: localhost is what the resolver says it is.
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
-	if s.cfg.TLS.enabled() {
-		if _, err := s.cfg.TLS.load(); err != nil {
-			return nil, err
-		}
+	if err := s.cfg.TLS.Check(); err != nil {
+		return nil, err
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(context.WithoutCancel(ctx), "tcp", s.cfg.Address)
@@ -184,7 +194,7 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("listening: %w", err)
 	}
 	addr, ok := listener.Addr().(*net.TCPAddr)
-	if !s.cfg.TLS.enabled() && (!ok || !addr.IP.IsLoopback()) {
+	if !s.cfg.TLS.enabled() && !s.cfg.AllowPlaintextOnPublicAddress && (!ok || !addr.IP.IsLoopback()) {
 		return nil, errors.Join(fmt.Errorf("listening on %s: %w", listener.Addr(), ErrPlaintext), listener.Close())
 	}
 	return listener, nil

@@ -6,30 +6,47 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 )
 
-// call is what every call goes through, from the outside in: metrics, the status, recovery,
-// the token, the method.
-func (s *Server) call(ctx context.Context, method string, handle func(context.Context) error) error {
+// run is what every call goes through, from the outside in: metrics, the status, recovery, the record, the token, the
+// caller's bounds, the role, the method. The record is written when handle has ended, unless handle wrote it before.
+func (s *Server) run(ctx context.Context, call *Call, record *record, bound bound, handle func(context.Context) error) error {
 	began := time.Now()
 	err := recovered(func() error {
-		ctx, err := s.authenticate(ctx, method)
-		if err != nil {
-			return err
-		}
-		return handle(ctx)
+		return record.ended(ctx, recovered(func() error {
+			ctx, err := s.authenticate(context.WithValue(ctx, callKey{}, call), call)
+			if err != nil {
+				return err
+			}
+			release, err := bound(call.Identity.Subject)
+			if err != nil {
+				return err
+			}
+			defer release()
+			if ctx, err = s.authorize(ctx, call); err != nil {
+				return err
+			}
+			return handle(ctx)
+		}))
 	})
-	status := s.statusOf(ctx, method, rand.Text(), err)
-	if !s.methods[method] {
+	status := s.statusOf(ctx, call.Method, call.RequestID, err)
+	method := call.Method
+	if !call.Known {
 		// Names of methods that do not exist are the client's to choose: no label.
 		method = "unknown"
 	}
 	s.metrics.observe(method, status.Code(), time.Since(began))
 	return status.Err()
 }
+
+// bound lets a call of a caller begin, and must be released at its end.
+type bound func(subject string) (release func(), err error)
 
 func recovered(handle func() error) (err error) {
 	defer func() {
@@ -40,30 +57,79 @@ func recovered(handle func() error) (err error) {
 	return handle()
 }
 
+// record writes a call down once, before anything of it goes to the client.
+type record struct {
+	server *Server
+	call   *Call
+
+	mu   sync.Mutex
+	done bool
+}
+
+// ended writes the call with the error it ended with, unless it was written, and returns the error for the client.
+func (r *record) ended(ctx context.Context, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Who calls too often must not fill the log as well.
+	if r.done || r.server.set.Record == nil || !r.call.Known || errors.Is(err, errTooFast) {
+		return err
+	}
+	r.done = true
+	var refused Shown
+	if err != nil {
+		refused = shownOf(ctx, err)
+	}
+	if failed := r.server.set.Record(ctx, r.call, refused); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
+}
+
+// begin starts a call: every answer has its id.
+func (s *Server) begin(ctx context.Context, method string, setHeader func(metadata.MD) error) (*Call, *record) {
+	call := newCall(ctx, method, rand.Text(), s.set.Clock.Now())
+	call.Known = s.methods[method]
+	_ = setHeader(metadata.Pairs(HeaderRequestID, call.RequestID)) // it fails if the client is gone
+	return call, &record{server: s, call: call}
+}
+
 func (s *Server) unary(
 	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
 ) (answer any, err error) {
-	err = s.call(ctx, info.FullMethod, func(ctx context.Context) error {
+	call, record := s.begin(ctx, info.FullMethod, func(md metadata.MD) error { return grpc.SetHeader(ctx, md) })
+	call.Request, _ = request.(proto.Message)
+	err = s.run(ctx, call, record, s.callers.call, func(ctx context.Context) error {
 		if err := s.validate(request); err != nil {
 			return err
 		}
+		handle := func(ctx context.Context) (any, error) { return handler(ctx, request) }
 		var err error
-		answer, err = handler(ctx, request)
+		if s.set.Once == nil {
+			answer, err = handle(ctx)
+			return err
+		}
+		answer, err = s.set.Once(ctx, call, handle)
 		return err
 	})
-	return answer, err
+	if err != nil {
+		return nil, err // nothing goes out that was not recorded
+	}
+	return answer, nil
 }
 
 func (s *Server) stream(
 	server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
-	return s.call(stream.Context(), info.FullMethod, func(ctx context.Context) error {
-		ctx, release, err := s.streams.open(ctx)
+	call, record := s.begin(stream.Context(), info.FullMethod, stream.SetHeader)
+	return s.run(stream.Context(), call, record, s.callers.stream, func(ctx context.Context) error {
+		ctx, close, err := s.streams.open(ctx)
 		if err != nil {
 			return err
 		}
-		defer release()
-		err = handler(server, &checkedStream{ServerStream: stream, server: s, context: func() context.Context { return ctx }})
+		defer close()
+		err = handler(server, &checkedStream{
+			ServerStream: stream, server: s, call: call, record: record, context: func() context.Context { return ctx },
+		})
 		if err != nil && errors.Is(context.Cause(ctx), errStopping) {
 			return errStopping
 		}
@@ -71,10 +137,13 @@ func (s *Server) stream(
 	})
 }
 
-// checkedStream validates what the client sends, and has the context of the call.
+// checkedStream validates what the client sends, has the context of the call, and writes the call down before its first
+// answer.
 type checkedStream struct {
 	grpc.ServerStream
 	server  *Server
+	call    *Call
+	record  *record
 	context func() context.Context
 }
 
@@ -84,5 +153,15 @@ func (c *checkedStream) RecvMsg(m any) error {
 	if err := c.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
+	if c.call.Request == nil {
+		c.call.Request, _ = m.(proto.Message)
+	}
 	return c.server.validate(m)
+}
+
+func (c *checkedStream) SendMsg(m any) error {
+	if err := c.record.ended(c.Context(), nil); err != nil {
+		return err
+	}
+	return c.ServerStream.SendMsg(m)
 }
