@@ -92,7 +92,7 @@ type permissionBuilder struct {
 func (b *permissionBuilder) stream(s Stream) {
 	writes, follows := slices.Contains(s.Writers, b.user), slices.Contains(s.Followers, b.user)
 	own, reads := s.Durable(b.user)
-	if !writes && !follows && !reads {
+	if !writes && !follows && !reads && !slices.Contains(s.Watchers, b.user) {
 		return
 	}
 	b.publish("$JS.API.STREAM.INFO." + s.Name)

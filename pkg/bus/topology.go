@@ -50,6 +50,8 @@ type Stream struct {
 	// Followers are users that read with consumers of their own, at their own risk: nobody waits
 	// for them.
 	Followers []string
+	// Watchers are users that may ask how it stands and how far it is read, and nothing else.
+	Watchers []string
 	// MaxAge and MaxBytes are what is kept of messages that all required durables have had. The server
 	// refuses a message that does not fit, and drops none by itself: see Trimmer.
 	MaxAge   time.Duration
@@ -141,6 +143,7 @@ func Streams() []Stream {
 			Name:     eventv1.DeadLetterStream,
 			Writers:  []string{UserCollector, UserStreamer, UserDirectorySync, UserSink},
 			Durables: []Durable{sink},
+			Watchers: []string{UserGateway},
 			MaxAge:   30 * day, MaxBytes: config.GiB,
 			DuplicateWindow: 20 * time.Second, Replicas: 1, Blobs: true,
 		},

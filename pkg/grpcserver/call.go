@@ -30,7 +30,7 @@ const (
 	maxUserAgent = 200
 )
 
-// Call is a call under way. Its fields do not change once the method runs; Touch may be called concurrently.
+// Call is a call under way. Its fields do not change once the method runs; Touch and Name may be called concurrently.
 type Call struct {
 	// Method is the full method; Known says that there is such a one.
 	Method string
@@ -50,6 +50,7 @@ type Call struct {
 
 	mu      sync.Mutex
 	tenants []string
+	target  string
 }
 
 type callKey struct{}
@@ -67,6 +68,24 @@ func Touch(ctx context.Context, tenants ...string) {
 			call.tenants = append(call.tenants, tenant)
 		}
 	}
+}
+
+// Name notes what the call in ctx is about where its request does not say so. Outside of a call it does nothing.
+func Name(ctx context.Context, target string) {
+	call, ok := ctx.Value(callKey{}).(*Call)
+	if !ok {
+		return
+	}
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	call.target = target
+}
+
+// Target returns what Name noted. Empty: nothing.
+func (c *Call) Target() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.target
 }
 
 // Touched returns the tenants that the call is about, at most 100.

@@ -169,15 +169,15 @@ func describe(shown Shown, requestID string) *status.Status {
 	}
 	details := []protoadapt.MessageV1{
 		&errdetails.ErrorInfo{Reason: shown.Reason(), Domain: errorDomain, Metadata: metadata},
-		&errdetails.Help{Links: []*errdetails.Help_Link{{
-			Description: "what it means and what helps", Url: helpURL + strings.ToLower(shown.Reason()),
-		}}},
 	}
 	if detailed, ok := shown.(interface {
 		Details() []protoadapt.MessageV1
 	}); ok {
 		details = append(details, detailed.Details()...)
 	}
+	details = append(details, &errdetails.Help{Links: []*errdetails.Help_Link{{
+		Description: "what it means and what helps", Url: helpURL + strings.ToLower(shown.Reason()),
+	}}})
 	bare := status.New(shown.GRPCCode(), shown.Error())
 	full, err := bare.WithDetails(details...)
 	if err != nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/entraflow/entraflow/pkg/bus"
@@ -8,6 +9,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/seal"
+	"github.com/entraflow/entraflow/services/gateway/internal/access"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
@@ -30,7 +32,9 @@ type (
 type Config struct {
 	// GRPC says where clients are served.
 	GRPC grpcserver.Config `yaml:"grpc"`
-	// TokenFile holds the bearer token that opens every method. It is made with a random token, readable
+	// Auth says who is let in besides the holder of TokenFile and of API tokens.
+	Auth AuthConfig `yaml:"auth"`
+	// TokenFile holds the bearer token that opens every method, as admin of all tenants. It is made with a random token, readable
 	// by its owner alone, where it is absent. Page and resume tokens are signed with a key that derives
 	// from it: several gateways with one token understand each other's.
 	TokenFile string `yaml:"token_file"`
@@ -50,6 +54,24 @@ type Config struct {
 	ProbeInterval time.Duration `yaml:"probe_interval"`
 }
 
+// AuthConfig says who is let in, and what they may.
+type AuthConfig struct {
+	// Certificates lets clients in by their certificate alone; grpc.tls.client_ca_file must be set for it.
+	Certificates []access.CertificateConfig `yaml:"certificates"`
+}
+
+func (c AuthConfig) validate(tls grpcserver.TLSConfig) error {
+	var p config.Problems
+	for i, rule := range c.Certificates {
+		p.Under(fmt.Sprintf("certificates[%d]", i), rule.Validate())
+	}
+	p.Check(len(c.Certificates) == 0 || tls.ClientCAFile != "", "certificates", "needs grpc.tls.client_ca_file")
+	return p.Err()
+}
+
+// bucketTimeout bounds how long a method waits for a bucket that is not there yet.
+const bucketTimeout = 3 * time.Second
+
 // DefaultConfig serves on loopback.
 func DefaultConfig() Config {
 	c := Config{
@@ -68,6 +90,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("grpc", c.GRPC.Validate())
+	p.Under("auth", c.Auth.validate(c.GRPC.TLS))
 	p.Check(c.TokenFile != "", "token_file", "must be set")
 	p.Under("nats", c.NATS.Validate())
 	if !c.ClickHouse.DSN.IsZero() {

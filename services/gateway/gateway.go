@@ -1,11 +1,13 @@
 // Package gateway answers programs and people over gRPC: searches of what is stored, what the directories of
-// tenants have, events as they come, and what is connected.
+// tenants have, events as they come, what is connected, who may call and who called.
 //
-// It reads ClickHouse, the stream EVENTS, the object store blobs and the bucket runs. It writes the bucket
-// integrations, credentials sealed, the stream COMMANDS, and the files of its token and of the master key; it asks the
-// collector and the streamer to test connections. It opens no credential and no connection to Microsoft.
+// It reads ClickHouse, the stream EVENTS, the object store blobs and the bucket runs. It writes the buckets
+// integrations, credentials sealed, api_tokens, hashes alone, and requests, the streams COMMANDS and AUDIT, and the files
+// of its token and of the master key; it asks the collector and the streamer to test connections. It opens no credential
+// and no connection to Microsoft.
 // It listens on loopback unless it has a certificate, and no method, health and reflection included, works
-// without the token. What a client sends is bound to parameters or compared; it never becomes part of a
+// without a token or certificate whose role may call it: internal/access says which may. Every call that changes or
+// reveals something is in the audit log before its answer goes out. What a client sends is bound to parameters or compared; it never becomes part of a
 // statement, and of a subject only by the builders of proto and bus.
 package gateway
 
@@ -17,21 +19,13 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"google.golang.org/grpc"
 
 	"github.com/entraflow/entraflow/pkg/app"
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clickhouse/embedded"
-	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/lifecycle"
 	"github.com/entraflow/entraflow/pkg/seal"
-	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	"github.com/entraflow/entraflow/services/gateway/internal/connect"
-	"github.com/entraflow/entraflow/services/gateway/internal/directory"
-	"github.com/entraflow/entraflow/services/gateway/internal/signins"
-	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
-	"github.com/entraflow/entraflow/services/gateway/internal/token"
 )
 
 // Settings are what the program gives the gateway.
@@ -112,57 +106,18 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	defer publisher.Close(context.WithoutCancel(ctx)) //nolint:errcheck // each method waits for what it publishes
 	store := newStore(s.cfg.ClickHouse, s.set)
-	server, events, err := s.build(secret, store, connect.Settings{
-		Conn: conn, Sealer: sealer, Publisher: publisher, Ask: connect.AskOver(conn),
-		Clock: s.set.Clock, Logger: s.set.Logger,
+	needs := &dependencies{up: s.metrics.up}
+	server, events, err := s.build(parts{
+		secret: secret, conn: conn, sealer: sealer, publisher: publisher, store: store, needs: needs,
 	})
 	if err != nil {
 		return err
 	}
 	err = s.serve(ctx, server, probe{
-		interval: s.cfg.ProbeInterval, store: store, conn: conn, server: server, up: s.metrics.up,
+		interval: s.cfg.ProbeInterval, store: store, conn: conn, server: server, needs: needs,
 	})
 	events.Wait()
 	return errors.Join(err, store.close(ctx))
-}
-
-// build makes the server and its methods, of which events may outlive their calls a little.
-func (s *Service) build(secret config.Secret, store *store, connecting connect.Settings) (*grpcserver.Server, *subscribe.Server, error) {
-	pages, err := token.NewCodec(secret, "page")
-	if err != nil {
-		return nil, nil, err
-	}
-	places, err := token.NewCodec(secret, "resume")
-	if err != nil {
-		return nil, nil, err
-	}
-	directoryPages, err := token.NewCodec(secret, "directory page")
-	if err != nil {
-		return nil, nil, err
-	}
-	search := signins.NewServer(s.cfg.Search, signins.Settings{
-		Store: store, Tokens: pages, Clock: s.set.Clock, Metrics: s.metrics.search,
-	})
-	objects := directory.NewServer(s.cfg.Directory, directory.Settings{
-		Store: store, Tokens: directoryPages, Clock: s.set.Clock, Metrics: s.metrics.directory,
-	})
-	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
-		JetStream: connecting.Conn.JetStream(), Blobs: bus.NewBlobs(connecting.Conn), Tokens: places,
-		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
-	})
-	server, err := grpcserver.New(s.cfg.GRPC, grpcserver.Settings{
-		Service: s.Name(), Logger: s.set.Logger, Registry: s.set.Registry,
-		Authenticator: grpcserver.StaticToken{
-			Token: secret, Identity: grpcserver.Identity{Subject: "token", AllTenants: true},
-		},
-		Register: func(r grpc.ServiceRegistrar) {
-			controlv1.RegisterSignInServiceServer(r, search)
-			controlv1.RegisterDirectoryServiceServer(r, objects)
-			controlv1.RegisterEventServiceServer(r, events)
-			controlv1.RegisterIntegrationServiceServer(r, connect.NewServer(connecting))
-		},
-	})
-	return server, events, err
 }
 
 // serve runs the server and what goes on beside it until ctx is done.

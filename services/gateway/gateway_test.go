@@ -77,7 +77,7 @@ func TestWithoutAStoreEventsStillCome(t *testing.T) {
 	away := status.Convert(err)
 	require.Equal(t, codes.Unavailable, away.Code())
 	require.Equal(t, "the store cannot be reached", away.Message())
-	require.Len(t, away.Details(), 1)
+	require.Len(t, away.Details(), 2)
 	info, ok := away.Details()[0].(*errdetails.ErrorInfo)
 	require.True(t, ok)
 	require.Equal(t, "STORE_UNAVAILABLE", info.GetReason())

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/entraflow/entraflow/pkg/telemetry"
+	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
@@ -13,6 +14,7 @@ type metrics struct {
 	search    signins.Metrics
 	directory directory.Metrics
 	subscribe subscribe.Metrics
+	audit     audit.Metrics
 	up        *prometheus.GaugeVec
 }
 
@@ -22,6 +24,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		search:    signins.NewMetrics(m),
 		directory: directory.NewMetrics(m),
 		subscribe: subscribe.NewMetrics(m),
+		audit:     audit.NewMetrics(m),
 		up:        m.Gauge("dependency_up", "1 while the store or the bus answers.", "dependency"),
 	}
 	return made, m.Err()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +77,44 @@ type probe struct {
 	store    *store
 	conn     *bus.Conn
 	server   *grpcserver.Server
-	up       *prometheus.GaugeVec
+	needs    *dependencies
+}
+
+// dependencies are what the gateway needs, as it was when last asked.
+type dependencies struct {
+	up *prometheus.GaugeVec
+
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func (d *dependencies) set(name string, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	d.up.WithLabelValues(name).Set(value)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.known == nil {
+		d.known = map[string]bool{}
+	}
+	d.known[name] = up
+}
+
+// list returns them for a person.
+func (d *dependencies) list() []*controlv1.Dependency {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []*controlv1.Dependency
+	for _, name := range slices.Sorted(maps.Keys(d.known)) {
+		dependency := &controlv1.Dependency{Name: name, Up: d.known[name]}
+		if !dependency.GetUp() {
+			dependency.Problem = "it does not answer; the gateway's log has the cause"
+		}
+		all = append(all, dependency)
+	}
+	return all
 }
 
 // probeTimeout bounds a probe.
@@ -88,9 +127,7 @@ func (p probe) run(ctx context.Context, probed chan<- struct{}) {
 	last := p.probeStore(ctx, nil)
 	close(probed)
 	for ; ; last = p.probeStore(ctx, last) {
-		connected := p.conn.NATS().IsConnected()
-		p.set(controlv1.EventService_ServiceDesc.ServiceName, "bus", connected)
-		p.set(controlv1.IntegrationService_ServiceDesc.ServiceName, "bus", connected)
+		p.set("bus", p.conn.NATS().IsConnected(), onBus...)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -107,8 +144,7 @@ func (p probe) probeStore(ctx context.Context, last error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	p.set(controlv1.SignInService_ServiceDesc.ServiceName, "store", err == nil)
-	p.set(controlv1.DirectoryService_ServiceDesc.ServiceName, "store", err == nil)
+	p.set("store", err == nil, onStore...)
 	switch {
 	case err != nil && last == nil:
 		p.store.set.Logger.Warn("store is away", slog.Any("err", err))
@@ -118,11 +154,21 @@ func (p probe) probeStore(ctx context.Context, last error) error {
 	return err
 }
 
-func (p probe) set(service, dependency string, up bool) {
-	p.server.SetServing(service, up)
-	value := 0.0
-	if up {
-		value = 1
+// What services need to answer, for the health service.
+var (
+	onBus = []string{
+		controlv1.EventService_ServiceDesc.ServiceName, controlv1.IntegrationService_ServiceDesc.ServiceName,
+		controlv1.ApiTokenService_ServiceDesc.ServiceName,
 	}
-	p.up.WithLabelValues(dependency).Set(value)
+	onStore = []string{
+		controlv1.SignInService_ServiceDesc.ServiceName, controlv1.DirectoryService_ServiceDesc.ServiceName,
+		controlv1.AuditService_ServiceDesc.ServiceName,
+	}
+)
+
+func (p probe) set(dependency string, up bool, services ...string) {
+	for _, service := range services {
+		p.server.SetServing(service, up)
+	}
+	p.needs.set(dependency, up)
 }

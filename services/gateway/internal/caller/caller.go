@@ -28,11 +28,13 @@ func Tenants(ctx context.Context, requested []string) ([]string, error) {
 	}
 	slices.Sort(tenants)
 	tenants = slices.Compact(tenants)
+	grpcserver.Touch(ctx, tenants...)
 	if len(tenants) == 0 && identity.AllTenants {
 		return nil, nil
 	}
 	if len(tenants) == 0 {
 		tenants = identity.Tenants
+		grpcserver.Touch(ctx, tenants...)
 	}
 	if len(tenants) == 0 {
 		return nil, errTenant

@@ -17,10 +17,7 @@ func maySee(ctx context.Context, i *controlv1.Integration) bool {
 	if identity.AllTenants {
 		return true
 	}
-	tenants := i.GetEventHub().GetTenantIds()
-	if i.GetEntra() != nil {
-		tenants = []string{i.GetEntra().GetTenantId()}
-	}
+	tenants := tenantsOf(i)
 	for _, tenant := range tenants {
 		if !identity.MaySee(strings.ToLower(tenant)) {
 			return false
@@ -29,7 +26,16 @@ func maySee(ctx context.Context, i *controlv1.Integration) bool {
 	return len(tenants) > 0
 }
 
+// tenantsOf returns the tenants of an integration, or "any".
+func tenantsOf(i *controlv1.Integration) []string {
+	if i.GetEntra() != nil {
+		return []string{i.GetEntra().GetTenantId()}
+	}
+	return i.GetEventHub().GetTenantIds()
+}
+
 func mayChange(ctx context.Context, i *controlv1.Integration) error {
+	grpcserver.Touch(ctx, tenantsOf(i)...)
 	if !maySee(ctx, i) {
 		return errForbidden
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clock"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
 	"github.com/entraflow/entraflow/pkg/integrations"
 	"github.com/entraflow/entraflow/pkg/runs"
 	"github.com/entraflow/entraflow/pkg/seal"
@@ -236,6 +237,7 @@ func (s *Server) find(ctx context.Context, name string) (integrations.Record, er
 	if !maySee(ctx, record.Integration) {
 		return integrations.Record{}, errNotFound
 	}
+	grpcserver.Touch(ctx, tenantsOf(record.Integration)...)
 	return record, nil
 }
 

@@ -57,8 +57,8 @@ type world struct {
 
 type tokens map[string]grpcserver.Identity
 
-func (t tokens) Authenticate(_ context.Context, token string) (grpcserver.Identity, error) {
-	identity, ok := t[token]
+func (t tokens) Authenticate(_ context.Context, proof grpcserver.Proof) (grpcserver.Identity, error) {
+	identity, ok := t[proof.Token]
 	if !ok {
 		return identity, grpcserver.ErrUnauthenticated
 	}

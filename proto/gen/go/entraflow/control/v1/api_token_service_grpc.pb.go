@@ -40,7 +40,7 @@ type ApiTokenServiceClient interface {
 	CreateApiToken(ctx context.Context, in *CreateApiTokenRequest, opts ...grpc.CallOption) (*CreateApiTokenResponse, error)
 	// GetApiToken returns one.
 	GetApiToken(ctx context.Context, in *GetApiTokenRequest, opts ...grpc.CallOption) (*GetApiTokenResponse, error)
-	// ListApiTokens returns tokens by name, those that ended too: all of the tenants that an admin has, one's own else.
+	// ListApiTokens returns tokens by name, those that ended too: those that open no tenant but the caller's.
 	ListApiTokens(ctx context.Context, in *ListApiTokensRequest, opts ...grpc.CallOption) (*ListApiTokensResponse, error)
 	// RevokeApiToken ends a token for good, within a second at every gateway. What was revoked stays so.
 	RevokeApiToken(ctx context.Context, in *RevokeApiTokenRequest, opts ...grpc.CallOption) (*RevokeApiTokenResponse, error)
@@ -109,7 +109,7 @@ type ApiTokenServiceServer interface {
 	CreateApiToken(context.Context, *CreateApiTokenRequest) (*CreateApiTokenResponse, error)
 	// GetApiToken returns one.
 	GetApiToken(context.Context, *GetApiTokenRequest) (*GetApiTokenResponse, error)
-	// ListApiTokens returns tokens by name, those that ended too: all of the tenants that an admin has, one's own else.
+	// ListApiTokens returns tokens by name, those that ended too: those that open no tenant but the caller's.
 	ListApiTokens(context.Context, *ListApiTokensRequest) (*ListApiTokensResponse, error)
 	// RevokeApiToken ends a token for good, within a second at every gateway. What was revoked stays so.
 	RevokeApiToken(context.Context, *RevokeApiTokenRequest) (*RevokeApiTokenResponse, error)

@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/grpc"
+
+	"github.com/entraflow/entraflow/pkg/app"
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/seal"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	"github.com/entraflow/entraflow/services/gateway/internal/access"
+	"github.com/entraflow/entraflow/services/gateway/internal/apitoken"
+	"github.com/entraflow/entraflow/services/gateway/internal/audit"
+	"github.com/entraflow/entraflow/services/gateway/internal/connect"
+	"github.com/entraflow/entraflow/services/gateway/internal/directory"
+	"github.com/entraflow/entraflow/services/gateway/internal/once"
+	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
+	"github.com/entraflow/entraflow/services/gateway/internal/system"
+	"github.com/entraflow/entraflow/services/gateway/internal/token"
+)
+
+// parts are what Run opened for the methods.
+type parts struct {
+	secret    config.Secret
+	conn      *bus.Conn
+	sealer    *seal.Sealer
+	publisher *bus.Publisher
+	store     *store
+	needs     *dependencies
+}
+
+// codecs make the tokens that clients carry, each for one use.
+type codecs struct{ signIns, directory, audit, resume *token.Codec }
+
+func newCodecs(secret config.Secret) (codecs, error) {
+	var c codecs
+	var errs []error
+	for use, codec := range map[string]**token.Codec{
+		"page": &c.signIns, "directory page": &c.directory, "audit page": &c.audit, "resume": &c.resume,
+	} {
+		var err error
+		*codec, err = token.NewCodec(secret, use)
+		errs = append(errs, err)
+	}
+	return c, errors.Join(errs...)
+}
+
+// bucket returns a bucket that is opened when it is first needed.
+func (p parts) bucket(name string) func(context.Context) (jetstream.KeyValue, error) {
+	var opened atomic.Pointer[jetstream.KeyValue]
+	return func(ctx context.Context) (jetstream.KeyValue, error) {
+		if kv := opened.Load(); kv != nil {
+			return *kv, nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+		defer cancel()
+		kv, err := p.conn.Bucket(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		opened.Store(&kv) // opened twice at once it is one, and needs no closing
+		return kv, nil
+	}
+}
+
+// build makes the server and its methods, of which events may outlive their calls a little.
+func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) {
+	tokens, err := newCodecs(p.secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := hkdf.Key(sha256.New, []byte(p.secret.Reveal()), nil, "entraflow gateway requests", sha256.Size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("deriving the key of requests: %w", err)
+	}
+	programs := apitoken.NewServer(apitoken.Settings{
+		Bucket: p.bucket(bus.BucketAPITokens), Clock: s.set.Clock, Logger: s.set.Logger,
+	})
+	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
+		JetStream: p.conn.JetStream(), Blobs: bus.NewBlobs(p.conn), Tokens: tokens.resume,
+		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
+	})
+	requests := &once.Requests{Bucket: p.bucket(bus.BucketRequests), Key: key, Clock: s.set.Clock}
+	server, err := grpcserver.New(s.cfg.GRPC, grpcserver.Settings{
+		Service: s.Name(), Logger: s.set.Logger, Registry: s.set.Registry, Clock: s.set.Clock,
+		Authenticator: &access.Authenticator{
+			Bootstrap: p.secret, Sources: []access.Tokens{programs}, Certificates: s.cfg.Auth.Certificates,
+		},
+		Authorize: access.Authorize,
+		Record:    audit.NewRecorder(p.publisher, s.metrics.audit, s.set.Logger).Record,
+		Once:      requests.Once,
+		Register: func(r grpc.ServiceRegistrar) {
+			controlv1.RegisterSignInServiceServer(r, signins.NewServer(s.cfg.Search, signins.Settings{
+				Store: p.store, Tokens: tokens.signIns, Clock: s.set.Clock, Metrics: s.metrics.search,
+			}))
+			controlv1.RegisterDirectoryServiceServer(r, directory.NewServer(s.cfg.Directory, directory.Settings{
+				Store: p.store, Tokens: tokens.directory, Clock: s.set.Clock, Metrics: s.metrics.directory,
+			}))
+			controlv1.RegisterEventServiceServer(r, events)
+			controlv1.RegisterIntegrationServiceServer(r, connect.NewServer(connect.Settings{
+				Conn: p.conn, Sealer: p.sealer, Publisher: p.publisher, Ask: connect.AskOver(p.conn),
+				Clock: s.set.Clock, Logger: s.set.Logger,
+			}))
+			controlv1.RegisterApiTokenServiceServer(r, programs)
+			controlv1.RegisterAuditServiceServer(r, controlv1.UnimplementedAuditServiceServer{})
+			controlv1.RegisterSystemServiceServer(r, system.NewServer(system.Settings{
+				Version: app.Version(), Started: s.set.Clock.Now(), Dependencies: p.needs.list, JetStream: p.conn.JetStream(),
+			}))
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := access.Complete(server.Methods()); err != nil {
+		return nil, nil, err
+	}
+	return server, events, nil
+}
