@@ -13,18 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Metadata by which the REST front, on the in-process connection alone, says for whom it calls.
-const (
-	MetadataAddress   = "entraflow-client-address"
-	MetadataUserAgent = "entraflow-user-agent"
-)
-
-// InProcessNetwork is the network of addresses of the in-process connection.
-const InProcessNetwork = "inprocess"
-
-// HeaderRequestID is the metadata of every answer with the id of its call.
-const HeaderRequestID = "x-request-id"
-
 const (
 	maxTouched   = 100
 	maxUserAgent = 200
@@ -99,9 +87,9 @@ func newCall(ctx context.Context, method, requestID string, now time.Time) *Call
 	call := &Call{Method: method, RequestID: requestID, Began: now, Transport: "grpc"}
 	agentKey := "user-agent"
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		if p.Addr.Network() == InProcessNetwork {
-			call.Transport, agentKey = "rest", MetadataUserAgent
-			call.Address = first(ctx, MetadataAddress)
+		if p.Addr.Network() == InProcess {
+			call.Transport, agentKey = "rest", UserAgentKey
+			call.Address = first(ctx, ClientAddressKey)
 		} else if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
 			call.Address = host
 		}

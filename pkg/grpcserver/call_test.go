@@ -80,7 +80,7 @@ func TestEachCallIsRecordedOnceBeforeItsAnswer(t *testing.T) {
 	require.Equal(t, "grpc", call.Transport)
 	require.Contains(t, call.UserAgent, "grpc-go")
 	require.Equal(t, "operator", call.Identity.Subject)
-	require.Equal(t, []string{call.RequestID}, header.Get(grpcserver.HeaderRequestID))
+	require.Equal(t, []string{call.RequestID}, header.Get(grpcserver.RequestIDKey))
 	require.NotNil(t, call.Request)
 
 	stream, err := client.StreamingOutputCall(authorized(t), &grpc_testing.StreamingOutputCallRequest{})
@@ -116,7 +116,7 @@ func TestOnlyTheFrontSpeaksForOthers(t *testing.T) {
 	var b book
 	m := &methods{empty: func(context.Context) error { return nil }}
 	s := start(t, m, func(_ *grpcserver.Config, set *grpcserver.Settings) { set.Record = b.record })
-	ctx := metadata.AppendToOutgoingContext(authorized(t), grpcserver.MetadataAddress, "203.0.113.1", grpcserver.MetadataUserAgent, "x")
+	ctx := metadata.AppendToOutgoingContext(authorized(t), grpcserver.ClientAddressKey, "203.0.113.1", grpcserver.UserAgentKey, "x")
 	_, err := s.dial(t, insecure.NewCredentials()).EmptyCall(ctx, &grpc_testing.Empty{})
 	require.NoError(t, err)
 	call, _ := b.last()

@@ -66,6 +66,7 @@ type Server struct {
 	callers   *callers
 	health    *health.Server
 	grpc      *grpc.Server
+	inProcess inProcess
 	ready     chan struct{}
 	bound     net.Addr // set before ready is closed
 }
@@ -93,28 +94,37 @@ func New(cfg Config, set Settings) (*Server, error) {
 		health:  health.NewServer(), ready: make(chan struct{}),
 	}
 	s.grpc = grpc.NewServer(s.options()...)
-	healthv1.RegisterHealthServer(s.grpc, s.health)
-	reflection.Register(s.grpc)
-	if set.Register != nil {
-		set.Register(s.grpc)
+	s.inProcess = newInProcess(s.callOptions())
+	for _, server := range []*grpc.Server{s.grpc, s.inProcess.server} {
+		healthv1.RegisterHealthServer(server, s.health)
+		reflection.Register(server)
+		if set.Register != nil {
+			set.Register(server)
+		}
 	}
 	return s, s.listMethods()
 }
 
-func (s *Server) options() []grpc.ServerOption {
-	options := []grpc.ServerOption{
+// callOptions are what every call goes through, however it came.
+func (s *Server) callOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(int(s.cfg.MaxRequest)),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+		// Without it unknown methods would answer before a token is asked for.
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
+	}
+}
+
+func (s *Server) options() []grpc.ServerOption {
+	options := append(s.callOptions(),
 		grpc.MaxConcurrentStreams(s.cfg.MaxConnectionCalls),
 		grpc.ConnectionTimeout(s.cfg.Keepalive.Timeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: s.cfg.Keepalive.MaxIdle, Time: s.cfg.Keepalive.Time, Timeout: s.cfg.Keepalive.Timeout,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.cfg.Keepalive.MinClientTime}),
-		grpc.UnaryInterceptor(s.unary),
-		grpc.StreamInterceptor(s.stream),
-		// Without it unknown methods would answer before a token is asked for.
-		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),
-	}
+	)
 	if secure := s.cfg.TLS.Server(); secure != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
 	}
@@ -168,17 +178,23 @@ func (s *Server) Run(ctx context.Context) error {
 	s.bound = listener.Addr()
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(listener) }()
+	inside := make(chan error, 1)
+	go func() { inside <- s.inProcess.serve() }()
 	close(s.ready)
 	select {
 	case err := <-served:
 		s.grpc.Stop()
+		s.inProcess.server.Stop()
+		<-inside
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
 	err = s.drain(ctx)
 	// It is ErrServerStopped if the stop came before Serve.
-	if ended := <-served; ended != nil && !errors.Is(ended, grpc.ErrServerStopped) {
-		err = errors.Join(err, fmt.Errorf("serving: %w", ended))
+	for _, ended := range []error{<-served, <-inside} {
+		if ended != nil && !errors.Is(ended, grpc.ErrServerStopped) {
+			err = errors.Join(err, fmt.Errorf("serving: %w", ended))
+		}
 	}
 	return err
 }
@@ -209,6 +225,7 @@ func (s *Server) drain(ctx context.Context) error {
 	go func() {
 		defer close(stopped)
 		s.grpc.GracefulStop()
+		s.inProcess.server.GracefulStop()
 	}()
 	s.streams.stop()
 	select {
@@ -216,6 +233,7 @@ func (s *Server) drain(ctx context.Context) error {
 		return nil
 	case <-budget.Done():
 		s.grpc.Stop()
+		s.inProcess.server.Stop()
 		<-stopped
 		return fmt.Errorf("draining calls: %w", context.Cause(budget))
 	}

@@ -89,7 +89,7 @@ func (r *record) ended(ctx context.Context, err error) error {
 func (s *Server) begin(ctx context.Context, method string, setHeader func(metadata.MD) error) (*Call, *record) {
 	call := newCall(ctx, method, rand.Text(), s.set.Clock.Now())
 	call.Known = s.methods[method]
-	_ = setHeader(metadata.Pairs(HeaderRequestID, call.RequestID)) // it fails if the client is gone
+	_ = setHeader(metadata.Pairs(RequestIDKey, call.RequestID)) // it fails if the client is gone
 	return call, &record{server: s, call: call}
 }
 

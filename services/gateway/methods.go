@@ -99,24 +99,7 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 		Authorize: access.Authorize,
 		Record:    audit.NewRecorder(p.publisher, s.metrics.audit, s.set.Logger).Record,
 		Once:      requests.Once,
-		Register: func(r grpc.ServiceRegistrar) {
-			controlv1.RegisterSignInServiceServer(r, signins.NewServer(s.cfg.Search, signins.Settings{
-				Store: p.store, Tokens: tokens.signIns, Clock: s.set.Clock, Metrics: s.metrics.search,
-			}))
-			controlv1.RegisterDirectoryServiceServer(r, directory.NewServer(s.cfg.Directory, directory.Settings{
-				Store: p.store, Tokens: tokens.directory, Clock: s.set.Clock, Metrics: s.metrics.directory,
-			}))
-			controlv1.RegisterEventServiceServer(r, events)
-			controlv1.RegisterIntegrationServiceServer(r, connect.NewServer(connect.Settings{
-				Conn: p.conn, Sealer: p.sealer, Publisher: p.publisher, Ask: connect.AskOver(p.conn),
-				Clock: s.set.Clock, Logger: s.set.Logger,
-			}))
-			controlv1.RegisterApiTokenServiceServer(r, programs)
-			controlv1.RegisterAuditServiceServer(r, controlv1.UnimplementedAuditServiceServer{})
-			controlv1.RegisterSystemServiceServer(r, system.NewServer(system.Settings{
-				Version: app.Version(), Started: s.set.Clock.Now(), Dependencies: p.needs.list, JetStream: p.conn.JetStream(),
-			}))
-		},
+		Register: s.services(p, tokens, programs, events),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -125,4 +108,32 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 		return nil, nil, err
 	}
 	return server, events, nil
+}
+
+// services returns what registers every service; it may be called for several servers.
+func (s *Service) services(
+	p parts, tokens codecs, programs *apitoken.Server, events *subscribe.Server,
+) func(grpc.ServiceRegistrar) {
+	search := signins.NewServer(s.cfg.Search, signins.Settings{
+		Store: p.store, Tokens: tokens.signIns, Clock: s.set.Clock, Metrics: s.metrics.search,
+	})
+	objects := directory.NewServer(s.cfg.Directory, directory.Settings{
+		Store: p.store, Tokens: tokens.directory, Clock: s.set.Clock, Metrics: s.metrics.directory,
+	})
+	connections := connect.NewServer(connect.Settings{
+		Conn: p.conn, Sealer: p.sealer, Publisher: p.publisher, Ask: connect.AskOver(p.conn),
+		Clock: s.set.Clock, Logger: s.set.Logger,
+	})
+	status := system.NewServer(system.Settings{
+		Version: app.Version(), Started: s.set.Clock.Now(), Dependencies: p.needs.list, JetStream: p.conn.JetStream(),
+	})
+	return func(r grpc.ServiceRegistrar) {
+		controlv1.RegisterSignInServiceServer(r, search)
+		controlv1.RegisterDirectoryServiceServer(r, objects)
+		controlv1.RegisterEventServiceServer(r, events)
+		controlv1.RegisterIntegrationServiceServer(r, connections)
+		controlv1.RegisterApiTokenServiceServer(r, programs)
+		controlv1.RegisterAuditServiceServer(r, controlv1.UnimplementedAuditServiceServer{})
+		controlv1.RegisterSystemServiceServer(r, status)
+	}
 }
