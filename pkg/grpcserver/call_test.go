@@ -6,7 +6,9 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -263,4 +265,68 @@ func TestAPublicAddressNeedsTLSOrSoManyWords(t *testing.T) {
 	require.NoError(t, cfg.Validate())
 	s := start(t, &methods{}, func(c *grpcserver.Config, _ *grpcserver.Settings) { *c = cfg })
 	require.NotNil(t, s.Addr())
+}
+
+// fading is an Authenticator whose answer a test changes.
+type fading struct {
+	answer atomic.Pointer[func() (grpcserver.Identity, error)]
+}
+
+func (f *fading) Authenticate(context.Context, grpcserver.Proof) (grpcserver.Identity, error) {
+	return (*f.answer.Load())()
+}
+
+func (f *fading) set(identity grpcserver.Identity, err error) {
+	answer := func() (grpcserver.Identity, error) { return identity, err }
+	f.answer.Store(&answer)
+}
+
+func TestAStreamEndsWithItsCallersAccess(t *testing.T) {
+	identity := grpcserver.Identity{Subject: "a", Tenants: []string{"contoso"}}
+	narrower := identity
+	narrower.Tenants = nil
+	away := grpcserver.NewError(codes.Unavailable, "ISSUER_UNAVAILABLE", "", "")
+	m := &methods{stream: func(ctx context.Context, send func() error) error {
+		if err := send(); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	var f fading
+	s := start(t, m, func(c *grpcserver.Config, set *grpcserver.Settings) {
+		c.RecheckStreams = 10 * time.Millisecond
+		set.Authenticator = &f
+	})
+	client := s.dial(t, insecure.NewCredentials())
+	for name, tc := range map[string]struct {
+		identity grpcserver.Identity
+		err      error
+		code     codes.Code
+		reason   string
+	}{
+		"revoked":  {grpcserver.Identity{}, grpcserver.ErrUnauthenticated, codes.Unauthenticated, "UNAUTHENTICATED"},
+		"narrowed": {narrower, nil, codes.Aborted, "ACCESS_CHANGED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.set(identity, nil)
+			stream, err := client.StreamingOutputCall(authorized(t), &grpc_testing.StreamingOutputCallRequest{})
+			require.NoError(t, err)
+			_, err = stream.Recv()
+			require.NoError(t, err)
+			f.set(grpcserver.Identity{}, away)
+			ended := make(chan error, 1)
+			go func() {
+				_, err := stream.Recv()
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				require.FailNow(t, "ended though nothing is known", "%v", err)
+			case <-time.After(50 * time.Millisecond):
+			}
+			f.set(tc.identity, tc.err)
+			requireStatus(t, tc.code, tc.reason, <-ended)
+		})
+	}
 }

@@ -28,6 +28,8 @@ type Config struct {
 	// MaxStreams bounds the streaming calls open at once on all connections; more are
 	// refused with ResourceExhausted and TOO_MANY_STREAMS.
 	MaxStreams int `yaml:"max_streams"`
+	// RecheckStreams is how often it is asked whether the caller of an open stream may still have it.
+	RecheckStreams time.Duration `yaml:"recheck_streams"`
 	// PerCaller bounds what one caller may take of all this.
 	PerCaller CallerConfig    `yaml:"per_caller"`
 	Keepalive KeepaliveConfig `yaml:"keepalive"`
@@ -67,6 +69,7 @@ func DefaultConfig() Config {
 		MaxRequest:         config.MiB,
 		MaxConnectionCalls: 100,
 		MaxStreams:         1000,
+		RecheckStreams:     15 * time.Second,
 		PerCaller:          CallerConfig{Rate: 50, Burst: 200, MaxCalls: 32, MaxStreams: 100},
 		Keepalive: KeepaliveConfig{
 			Time: 30 * time.Second, Timeout: 10 * time.Second, MaxIdle: 15 * time.Minute, MinClientTime: 10 * time.Second,
@@ -82,6 +85,7 @@ func (c Config) Validate() error {
 	p.Check(c.MaxRequest > 0 && c.MaxRequest <= math.MaxInt32, "max_request", "must be positive and below 2GiB")
 	p.Check(c.MaxConnectionCalls > 0, "max_connection_calls", "must be positive")
 	p.Check(c.MaxStreams > 0, "max_streams", "must be positive")
+	p.Check(c.RecheckStreams > 0, "recheck_streams", "must be positive")
 	p.Under("per_caller", c.PerCaller.validate())
 	p.Under("keepalive", c.Keepalive.validate())
 	return p.Err()

@@ -127,10 +127,23 @@ func (s *Server) stream(
 			return err
 		}
 		defer close()
+		ctx, cancel := context.WithCancelCause(ctx)
+		var checking sync.WaitGroup
+		defer checking.Wait()
+		defer cancel(context.Canceled)
+		if !s.public[call.Method] {
+			checking.Go(func() { s.recheck(ctx, call, cancel) })
+		}
 		err = handler(server, &checkedStream{
 			ServerStream: stream, server: s, call: call, record: record, context: func() context.Context { return ctx },
 		})
-		if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		lost, isLost := errors.AsType[accessLost](context.Cause(ctx))
+		switch {
+		case err == nil:
+			return nil
+		case isLost:
+			return lost.error
+		case errors.Is(context.Cause(ctx), errStopping):
 			return errStopping
 		}
 		return err

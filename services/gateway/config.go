@@ -8,6 +8,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/oidc"
 	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/services/gateway/internal/access"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
@@ -56,12 +57,15 @@ type Config struct {
 
 // AuthConfig says who is let in, and what they may.
 type AuthConfig struct {
+	// OIDC lets people in by access tokens of an OpenID Connect issuer such as Entra ID. Without an issuer nobody is.
+	OIDC oidc.Config `yaml:"oidc"`
 	// Certificates lets clients in by their certificate alone; grpc.tls.client_ca_file must be set for it.
 	Certificates []access.CertificateConfig `yaml:"certificates"`
 }
 
 func (c AuthConfig) validate(tls grpcserver.TLSConfig) error {
 	var p config.Problems
+	p.Under("oidc", c.OIDC.Validate())
 	for i, rule := range c.Certificates {
 		p.Under(fmt.Sprintf("certificates[%d]", i), rule.Validate())
 	}
@@ -75,7 +79,7 @@ const bucketTimeout = 3 * time.Second
 // DefaultConfig serves on loopback.
 func DefaultConfig() Config {
 	c := Config{
-		GRPC: grpcserver.DefaultConfig(), TokenFile: "data/credentials/gateway.token",
+		GRPC: grpcserver.DefaultConfig(), Auth: AuthConfig{OIDC: oidc.DefaultConfig()}, TokenFile: "data/credentials/gateway.token",
 		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
 		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,

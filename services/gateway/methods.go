@@ -15,6 +15,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
+	"github.com/entraflow/entraflow/pkg/oidc"
 	"github.com/entraflow/entraflow/pkg/seal"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/access"
@@ -90,16 +91,24 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 		JetStream: p.conn.JetStream(), Blobs: bus.NewBlobs(p.conn), Tokens: tokens.resume,
 		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
 	})
+	sources := []access.Tokens{programs}
+	if s.cfg.Auth.OIDC.Enabled() {
+		verifier, err := oidc.New(s.cfg.Auth.OIDC, oidc.Settings{Clock: s.set.Clock, Logger: s.set.Logger})
+		if err != nil {
+			return nil, nil, err
+		}
+		sources = append(sources, access.People{Verifier: verifier})
+	}
 	requests := &once.Requests{Bucket: p.bucket(bus.BucketRequests), Key: key, Clock: s.set.Clock}
 	server, err := grpcserver.New(s.cfg.GRPC, grpcserver.Settings{
 		Service: s.Name(), Logger: s.set.Logger, Registry: s.set.Registry, Clock: s.set.Clock,
 		Authenticator: &access.Authenticator{
-			Bootstrap: p.secret, Sources: []access.Tokens{programs}, Certificates: s.cfg.Auth.Certificates,
+			Bootstrap: p.secret, Sources: sources, Certificates: s.cfg.Auth.Certificates,
 		},
 		Authorize: access.Authorize,
 		Record:    audit.NewRecorder(p.publisher, s.metrics.audit, s.set.Logger).Record,
 		Once:      requests.Once,
-		Register: s.services(p, tokens, programs, events),
+		Register:  s.services(p, tokens, programs, events),
 	})
 	if err != nil {
 		return nil, nil, err
