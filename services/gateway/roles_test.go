@@ -1,0 +1,246 @@
+package gateway_test
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	"github.com/entraflow/entraflow/services/gateway"
+)
+
+// expected reads who may call what from testdata/access.txt, which a person keeps: it is not derived from the table.
+func expected(t *testing.T) map[string]map[controlv1.Role]bool {
+	t.Helper()
+	text, err := os.ReadFile("testdata/access.txt")
+	require.NoError(t, err)
+	roles := []controlv1.Role{controlv1.Role_ROLE_READ_ONLY, controlv1.Role_ROLE_HELP_DESK, controlv1.Role_ROLE_ADMIN}
+	matrix := map[string]map[controlv1.Role]bool{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		require.Len(t, fields, 4, line)
+		row := map[controlv1.Role]bool{}
+		for i, role := range roles {
+			require.Contains(t, []string{"yes", "no"}, fields[i+1], line)
+			row[role] = fields[i+1] == "yes"
+		}
+		matrix[fields[0]] = row
+	}
+	return matrix
+}
+
+// tokenFor makes an API token.
+func (w *world) tokenFor(t *testing.T, token *controlv1.ApiToken) *controlv1.CreateApiTokenResponse {
+	t.Helper()
+	if token.GetDisplayName() == "" {
+		token.DisplayName = t.Name()
+	}
+	made, err := controlv1.NewApiTokenServiceClient(w.conn).CreateApiToken(t.Context(), &controlv1.CreateApiTokenRequest{ApiToken: token})
+	require.NoError(t, err)
+	require.NotEmpty(t, made.GetSecret())
+	return made
+}
+
+// unbounded lets a test call as often as it likes.
+func unbounded(c *gateway.Config) {
+	c.GRPC.PerCaller.Rate, c.GRPC.PerCaller.Burst = 1e6, 1e6
+}
+
+// transports are the ways a method can be called; each returns the status code.
+func (w *world) transports(t *testing.T) map[string]func(ctx context.Context, token, method string) codes.Code {
+	t.Helper()
+	bare := w.dial(t, "")
+	return map[string]func(context.Context, string, string) codes.Code{
+		"grpc": func(ctx context.Context, token, method string) codes.Code {
+			if token != "" {
+				ctx = bearer(ctx, token)
+			}
+			return status.Code(call(ctx, bare, method))
+		},
+	}
+}
+
+func TestEachRoleMayCallWhatTheTableSays(t *testing.T) {
+	w := newWorld(t, unbounded)
+	matrix := expected(t)
+	methods := w.methods(t)
+	for _, method := range methods {
+		require.Contains(t, matrix, method, "a method without a line in testdata/access.txt: say there and in internal/access/table.go who may call it")
+	}
+	for method := range matrix {
+		require.Contains(t, methods, method, "a line in testdata/access.txt without a method")
+	}
+	for role, name := range map[controlv1.Role]string{
+		controlv1.Role_ROLE_READ_ONLY: "read_only", controlv1.Role_ROLE_HELP_DESK: "help_desk", controlv1.Role_ROLE_ADMIN: "admin",
+	} {
+		for tenants, ids := range map[string][]string{"all": nil, "one": {tenantA}} {
+			secret := w.tokenFor(t, &controlv1.ApiToken{Role: role, TenantIds: ids}).GetSecret()
+			for transport, call := range w.transports(t) {
+				t.Run(name+"/"+tenants+"/"+transport, func(t *testing.T) {
+					for _, method := range methods {
+						code := call(t.Context(), secret, method)
+						if matrix[method][role] {
+							require.NotContains(t, []codes.Code{codes.Unauthenticated, codes.PermissionDenied}, code, method)
+						} else {
+							require.Equal(t, codes.PermissionDenied, code, method)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestNoRoleExpiredRevokedAndUnknownMayNothing(t *testing.T) {
+	w := newWorld(t, unbounded)
+	methods := w.methods(t)
+	revoked := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_ADMIN})
+	_, err := controlv1.NewApiTokenServiceClient(w.conn).RevokeApiToken(t.Context(), &controlv1.RevokeApiTokenRequest{Name: revoked.GetApiToken().GetName()})
+	require.NoError(t, err)
+	ends := time.Now().Add(500 * time.Millisecond)
+	expired := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_ADMIN, ExpireTime: timestamppb.New(ends)})
+	require.Eventually(t, func() bool { return time.Now().After(ends) }, patience, 10*time.Millisecond)
+	good := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_ADMIN}).GetSecret()
+	last := byte('A')
+	if good[len(good)-1] == last {
+		last = 'B'
+	}
+	for name, token := range map[string]string{
+		"none": "", "revoked": revoked.GetSecret(), "expired": expired.GetSecret(),
+		"changed": good[:len(good)-1] + string(last), "cut": good[:len(good)-1], "of another": "entraflow_aaaaaaaaaaaa_" + good[len(good)-26:],
+		"prefix alone": "entraflow_", "jwt": "eyJhbGciOiJub25lIn0.e30.",
+	} {
+		for transport, call := range w.transports(t) {
+			t.Run(name+"/"+transport, func(t *testing.T) {
+				for _, method := range methods {
+					require.Equal(t, codes.Unauthenticated, call(t.Context(), token, method), method)
+				}
+			})
+		}
+	}
+	require.Equal(t, codes.OK, status.Code(call(bearer(t.Context(), good), w.dial(t, ""), controlv1.SystemService_GetCaller_FullMethodName)))
+}
+
+func TestScopesNarrowAToken(t *testing.T) {
+	w := newWorld(t, unbounded)
+	secret := w.tokenFor(t, &controlv1.ApiToken{
+		Role: controlv1.Role_ROLE_ADMIN, Scopes: []string{"SignInService", "IntegrationService.ListRuns"},
+	}).GetSecret()
+	open := []string{
+		controlv1.SignInService_SearchSignIns_FullMethodName, controlv1.IntegrationService_ListRuns_FullMethodName,
+		controlv1.SystemService_GetCaller_FullMethodName,
+	}
+	for transport, call := range w.transports(t) {
+		t.Run(transport, func(t *testing.T) {
+			for _, method := range w.methods(t) {
+				code := call(t.Context(), secret, method)
+				if slices.Contains(open, method) || strings.HasPrefix(method, "/grpc.") {
+					require.NotEqual(t, codes.PermissionDenied, code, method)
+				} else {
+					require.Equal(t, codes.PermissionDenied, code, method)
+				}
+			}
+		})
+	}
+}
+
+// Whoever has one tenant sees nothing of another, by whatever name.
+func TestATokenOfOneTenantSeesNoOther(t *testing.T) {
+	w := newWorld(t, unbounded)
+	integrations := controlv1.NewIntegrationServiceClient(w.conn)
+	for id, tenant := range map[string]string{"first": tenantA, "second": tenantB} {
+		_, err := integrations.CreateIntegration(t.Context(), &controlv1.CreateIntegrationRequest{
+			IntegrationId: id,
+			Integration: &controlv1.Integration{Connection: &controlv1.Integration_Entra{Entra: &controlv1.EntraConnection{
+				TenantId: tenant, ClientId: "9f2c0000-0000-4000-8000-000000000001",
+			}}},
+			Credential: &controlv1.Credential{Kind: &controlv1.Credential_ClientSecret{ClientSecret: "secret"}},
+		})
+		require.NoError(t, err)
+	}
+	w.insert(t, signIn("1", tenantA), signIn("2", tenantB))
+	other := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_ADMIN, TenantIds: []string{tenantB}}).GetApiToken().GetName()
+	secret := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_ADMIN, TenantIds: []string{strings.ToUpper(tenantA)}}).GetSecret()
+	conn := w.dial(t, secret)
+	limited, tokens := controlv1.NewIntegrationServiceClient(conn), controlv1.NewApiTokenServiceClient(conn)
+
+	list, err := limited.ListIntegrations(t.Context(), &controlv1.ListIntegrationsRequest{})
+	require.NoError(t, err)
+	require.Len(t, list.GetIntegrations(), 1)
+	require.Equal(t, "integrations/first", list.GetIntegrations()[0].GetName())
+	found, err := controlv1.NewSignInServiceClient(conn).SearchSignIns(t.Context(), &controlv1.SearchSignInsRequest{})
+	require.NoError(t, err)
+	require.Len(t, found.GetSignIns(), 1)
+	require.Equal(t, tenantA, found.GetSignIns()[0].GetTenantId())
+
+	name := "integrations/second"
+	for method, call := range map[string]func(context.Context) error{
+		"get": func(ctx context.Context) error {
+			_, err := limited.GetIntegration(ctx, &controlv1.GetIntegrationRequest{Name: name})
+			return err
+		},
+		"delete": func(ctx context.Context) error {
+			_, err := limited.DeleteIntegration(ctx, &controlv1.DeleteIntegrationRequest{Name: name})
+			return err
+		},
+		"collect": func(ctx context.Context) error {
+			_, err := limited.CollectNow(ctx, &controlv1.CollectNowRequest{Name: name})
+			return err
+		},
+		"runs": func(ctx context.Context) error {
+			_, err := limited.ListRuns(ctx, &controlv1.ListRunsRequest{Parent: name})
+			return err
+		},
+		"watch": func(ctx context.Context) error {
+			stream, err := limited.WatchRun(ctx, &controlv1.WatchRunRequest{Name: name + "/runs/x"})
+			require.NoError(t, err)
+			_, err = stream.Recv()
+			return err
+		},
+		"token": func(ctx context.Context) error {
+			_, err := tokens.GetApiToken(ctx, &controlv1.GetApiTokenRequest{Name: other})
+			return err
+		},
+		"revoke": func(ctx context.Context) error {
+			_, err := tokens.RevokeApiToken(ctx, &controlv1.RevokeApiTokenRequest{Name: other})
+			return err
+		},
+	} {
+		require.Equal(t, codes.NotFound, status.Code(call(t.Context())), method)
+	}
+	for method, call := range map[string]func(context.Context) error{
+		"search": func(ctx context.Context) error {
+			_, err := controlv1.NewSignInServiceClient(conn).SearchSignIns(ctx, &controlv1.SearchSignInsRequest{
+				Filter: &controlv1.SignInFilter{TenantIds: []string{tenantB}},
+			})
+			return err
+		},
+		"user": func(ctx context.Context) error {
+			_, err := controlv1.NewDirectoryServiceClient(conn).GetUser(ctx, &controlv1.GetUserRequest{User: "x", TenantId: tenantB})
+			return err
+		},
+		"subscribe": func(ctx context.Context) error {
+			stream, err := controlv1.NewEventServiceClient(conn).Subscribe(ctx, &controlv1.SubscribeRequest{TenantIds: []string{tenantB}})
+			require.NoError(t, err)
+			_, err = stream.Recv()
+			return err
+		},
+		"audit": func(ctx context.Context) error {
+			_, err := controlv1.NewAuditServiceClient(conn).ListAuditEntries(ctx, &controlv1.ListAuditEntriesRequest{TenantIds: []string{tenantB}})
+			return err
+		},
+	} {
+		require.Equal(t, codes.PermissionDenied, status.Code(call(t.Context())), method)
+	}
+}
