@@ -51,6 +51,9 @@ func checkBoth(i *controlv1.Integration, c *controlv1.Credential) error {
 
 // check refuses what an integration cannot be; normalize comes before.
 func check(i *controlv1.Integration) error {
+	if i.GetConnection() == nil {
+		return failure.NewInvalid("integration.connection", "must be entra or event_hub")
+	}
 	if err := checkDataTypes("integration.disabled_data_types", i.GetDisabledDataTypes()); err != nil {
 		return err
 	}

@@ -150,7 +150,7 @@ type Integration struct {
 	DisplayName string `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// disabled stops all collecting; nothing that was stored goes away.
 	Disabled bool `protobuf:"varint,3,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	// connection says what to read. Its type cannot be changed.
+	// connection says what to read; needed to make one. Its type cannot be changed.
 	//
 	// Types that are valid to be assigned to Connection:
 	//
@@ -1414,7 +1414,7 @@ var File_entraflow_control_v1_integration_proto protoreflect.FileDescriptor
 
 const file_entraflow_control_v1_integration_proto_rawDesc = "" +
 	"\n" +
-	"&entraflow/control/v1/integration.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x05\n" +
+	"&entraflow/control/v1/integration.proto\x12\x14entraflow.control.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc7\x05\n" +
 	"\vIntegration\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12+\n" +
 	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12\x1a\n" +
@@ -1432,9 +1432,9 @@ const file_entraflow_control_v1_integration_proto_rawDesc = "" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etagB\x13\n" +
+	"\x04etag\x18\f \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etagB\f\n" +
 	"\n" +
-	"connection\x12\x05\xbaH\x02\b\x01\"\xe5\x01\n" +
+	"connection\"\xe5\x01\n" +
 	"\x0fEntraConnection\x12%\n" +
 	"\ttenant_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\btenantId\x12%\n" +
 	"\tclient_id\x18\x02 \x01(\tB\b\xbaH\x05r\x03\xb0\x01\x01R\bclientId\x12.\n" +
