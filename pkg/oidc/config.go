@@ -44,7 +44,8 @@ type Config struct {
 	Roles map[string]RoleConfig `yaml:"roles"`
 	// SubjectClaim names the person for good. Empty is oid, or sub where there is no oid.
 	SubjectClaim string `yaml:"subject_claim"`
-	// NameClaim names the person for readers of the audit log.
+	// NameClaim names the person for readers of the audit log. Where there is none it is upn,
+	// as in Entra's tokens of version 1.
 	NameClaim string `yaml:"name_claim"`
 	// Skew is how far the issuer's clock may be from this one, up to 5m.
 	Skew time.Duration `yaml:"skew"`

@@ -48,7 +48,7 @@ type Claims struct {
 	Issuer string
 	// Subject is the claim of Config.SubjectClaim, up to 256 bytes of printable text.
 	Subject string
-	// Name is the claim of Config.NameClaim for people to read, up to 256 bytes without
+	// Name is the claim of Config.NameClaim, or upn, for people to read, up to 256 bytes without
 	// characters that do not print; empty if there is none. It is personal data, and may be
 	// given to another person later: decide nothing by it.
 	Name string

@@ -100,7 +100,11 @@ func (v *Verifier) claims(p payload, expires time.Time) (Claims, error) {
 	if subject == "" || len(subject) > maxText || printable(subject) != subject {
 		return Claims{}, fmt.Errorf("%w: its subject is missing or no short text", ErrMalformed)
 	}
-	c := Claims{Issuer: p.text("iss"), Subject: subject, Name: short(printable(p.text(v.cfg.NameClaim))), Expires: expires}
+	name := p.text(v.cfg.NameClaim)
+	if name == "" {
+		name = p.text("upn")
+	}
+	c := Claims{Issuer: p.text("iss"), Subject: subject, Name: short(printable(name)), Expires: expires}
 	for _, value := range p.texts(v.cfg.RolesClaim) {
 		role, ok := v.cfg.Roles[value]
 		if !ok {

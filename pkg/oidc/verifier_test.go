@@ -35,6 +35,7 @@ func TestClaims(t *testing.T) {
 		"no oid":            {claims: map[string]any{"oid": nil}, subject: "pairwise"},
 		"subject by config": {config: func(c *oidc.Config) { c.SubjectClaim = "sub" }, subject: "pairwise"},
 		"name by config":    {config: func(c *oidc.Config) { c.NameClaim = "name" }, claims: map[string]any{"name": "Ada\x1b[2J\nL\u202e"}, name: "Ada[2JL"},
+		"name of version 1": {claims: map[string]any{"preferred_username": nil, "upn": "eva@contoso.example"}, name: "eva@contoso.example"},
 		"no name":           {claims: map[string]any{"preferred_username": nil}, name: "-"},
 		"long name":         {claims: map[string]any{"preferred_username": strings.Repeat("ä", 200)}, name: strings.Repeat("ä", 128)},
 		"path": {
