@@ -52,7 +52,7 @@ func TestReadme(t *testing.T) {
 		"SECRET_FILE="+secret, "A=http://"+a.Admin, "H=Authorization: Bearer "+a.AdminToken)
 	answer, err := run.CombinedOutput()
 	require.NoError(t, err, string(answer))
-	for _, want := range []string{"signInEventTypes", "skuPartNumber", `"signin.interactive":`, `"bucket":"reports"`, "@odata.nextLink", "Ann Example", `"memberships":`, "Report Refresh Date"} {
+	for _, want := range []string{"signInEventTypes", "skuPartNumber", `"signin.interactive":`, `"bucket":"reports"`, "@odata.nextLink", "Ann Example", `"memberships":`, "Report Refresh Date", `"user_code":`, `"refresh_token":`} {
 		require.Contains(t, string(answer), want)
 	}
 

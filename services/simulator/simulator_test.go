@@ -25,6 +25,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(childEnv) != "" {
+		os.Exit(app.MainCommand(simulator.Command)) //nolint:forbidigo // this process is the simulator
+	}
 	// The SDK does not wait for the goroutine that renews the claim of its management link.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(
 		"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2/internal.(*Namespace).startNegotiateClaimRenewer.func3"))

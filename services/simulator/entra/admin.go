@@ -11,6 +11,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/services/simulator/entra/directory"
+	"github.com/entraflow/entraflow/services/simulator/entra/login"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/tenant"
 )
@@ -26,6 +27,7 @@ var errBadRequest = errors.New("bad request")
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	routes := s.directoryRoutes()
+	maps.Copy(routes, s.peopleRoutes())
 	maps.Copy(routes, map[string]func(*http.Request) (int, any, error){
 		"GET /v1/entra/tenants":                          s.adminTenants,
 		"POST /v1/entra/tenants":                         s.adminAddTenant,
@@ -82,11 +84,11 @@ func adminStatus(err error) int {
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoFault), errors.Is(err, directory.ErrNotFound):
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrNoFault), errors.Is(err, directory.ErrNotFound), errors.Is(err, ErrNobody):
 		return http.StatusNotFound
 	case errors.Is(err, ErrExists):
 		return http.StatusConflict
-	case errors.Is(err, errBadRequest), errors.Is(err, directory.ErrBad), errors.Is(err, ErrBadFault), errors.As(err, &invalid):
+	case errors.Is(err, errBadRequest), errors.Is(err, directory.ErrBad), errors.Is(err, ErrBadFault), errors.Is(err, login.ErrIssuer), errors.As(err, &invalid):
 		return http.StatusBadRequest
 	}
 	return http.StatusInternalServerError

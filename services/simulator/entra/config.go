@@ -6,6 +6,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/services/simulator/entra/graph"
+	"github.com/entraflow/entraflow/services/simulator/entra/people"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/entra/throttle"
 )
@@ -48,6 +49,8 @@ type Config struct {
 	Latency time.Duration `yaml:"latency"`
 	// Faults stand from the start.
 	Faults []Fault `yaml:"faults"`
+	// People are who signs in to the product's API.
+	People PeopleConfig `yaml:"people"`
 	// Quick is a tenant with an app in a few keys.
 	Quick QuickConfig `yaml:"quick"`
 }
@@ -122,7 +125,8 @@ func DefaultConfig() Config {
 		Delta: DeltaConfig{
 			PageSize: 200, SliceSize: 500, TokenLife: week, Expired: deltaNotFound, Foreign: deltaRefuse,
 		},
-		Quick: QuickConfig{SecretFile: "simulator-client-secret"},
+		People: people.DefaultConfig(),
+		Quick:  QuickConfig{SecretFile: "simulator-client-secret"},
 	}
 	c.Quick.Tenant.SetDefaults()
 	return c
@@ -144,6 +148,7 @@ func (c Config) Validate() error {
 	}
 	p.Under("throttle", c.Throttle.validate())
 	p.Under("delta", c.Delta.validate())
+	p.Under("people", c.People.Validate())
 	p.Check(c.Latency >= 0 && c.Latency <= maxLatency, "latency", "must be between 0 and 10m")
 	for i, f := range c.Faults {
 		if err := f.Validate(); err != nil {

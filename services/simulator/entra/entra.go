@@ -18,6 +18,7 @@ import (
 	"github.com/entraflow/entraflow/services/simulator/entra/fault"
 	"github.com/entraflow/entraflow/services/simulator/entra/graph"
 	"github.com/entraflow/entraflow/services/simulator/entra/login"
+	"github.com/entraflow/entraflow/services/simulator/entra/people"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/entra/throttle"
 	"github.com/entraflow/entraflow/services/simulator/tenant"
@@ -72,6 +73,7 @@ type Server struct {
 	state    *state.State
 	throttle *throttle.Throttle
 	faults   *fault.Set
+	people   *people.People
 	login    *login.Login
 	graph    *graph.Graph
 	quick    Quick
@@ -88,9 +90,10 @@ func New(cfg Config, set Settings) (*Server, error) {
 	s := &Server{
 		cfg: cfg, clock: set.Clock, state: state.New(set.Clock.Now, set.Source),
 		throttle: throttle.New(cfg.Throttle.settings(), set.Clock.Now), faults: &fault.Set{},
+		people: people.New(cfg.People, set.Clock.Now),
 	}
 	s.login = login.New(login.Settings{
-		State: s.state, Throttle: s.throttle, Now: set.Clock.Now,
+		State: s.state, People: s.people, Throttle: s.throttle, Now: set.Clock.Now,
 		TokenLifetime: cfg.TokenLifetime, CAETokenLifetime: cfg.CAETokenLifetime,
 	})
 	s.graph = graph.New(graph.Settings{

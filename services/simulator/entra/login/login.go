@@ -1,33 +1,29 @@
-// Package login plays Microsoft Entra's login host: OpenID discovery, keys, and tokens for the client credentials
-// grant by secret, certificate and federated assertion, with the AADSTS errors of graph.md §1. It reads state and the
-// clock; it issues signed tokens, and never logs or repeats a credential.
+// Package login plays Microsoft Entra's login host: OpenID discovery, keys, tokens for the client credentials grant by
+// secret, certificate and federated assertion, with the AADSTS errors of graph.md §1, and tokens for people by device
+// code, authorization code and refresh token. It reads state, people and the clock; it issues signed tokens, and never
+// logs or repeats a credential.
+//
+// It is written by hand, as OpenID provider libraries have clocks, paths and errors of their own.
 package login
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/base64"
 	"encoding/json"
-	"math/big"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/entraflow/entraflow/services/simulator/entra/people"
 	"github.com/entraflow/entraflow/services/simulator/entra/state"
 	"github.com/entraflow/entraflow/services/simulator/entra/throttle"
 )
 
-const (
-	keyBits = 2048
-	keyID   = "simulator-1"
-	// maxForm bounds a token request.
-	maxForm = 64 << 10
-)
+// maxForm bounds a token request.
+const maxForm = 64 << 10
 
 // Settings is what the program sets.
 type Settings struct {
 	State    *state.State
+	People   *people.People
 	Throttle *throttle.Throttle
 	Now      func() time.Time
 	// TokenLifetime is that of access tokens, CAETokenLifetime that of those for clients that handle claims challenges.
@@ -36,23 +32,23 @@ type Settings struct {
 
 // Login is an http.Handler, safe for concurrent use.
 type Login struct {
-	set Settings
-	// key makes the signing key when it is first needed: that takes a third of a second.
-	key func() *rsa.PrivateKey
-	mux *http.ServeMux
+	set  Settings
+	keys *ring
+	mux  *http.ServeMux
 }
 
 // New returns the login host.
 func New(set Settings) *Login {
-	key := sync.OnceValue(func() *rsa.PrivateKey {
-		k, _ := rsa.GenerateKey(rand.Reader, keyBits) // never fails for 2048 bits
-		return k
-	})
-	l := &Login{set: set, key: key, mux: http.NewServeMux()}
+	l := &Login{set: set, keys: &ring{now: set.Now}, mux: http.NewServeMux()}
 	l.mux.HandleFunc("GET /{tenant}/v2.0/.well-known/openid-configuration", l.openID)
 	l.mux.HandleFunc("GET /common/discovery/instance", l.instance)
-	l.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", l.keys)
+	l.mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", l.keySet)
 	l.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", l.token)
+	l.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", l.deviceCode)
+	l.mux.HandleFunc("GET "+devicePath, l.devicePage)
+	l.mux.HandleFunc("POST "+devicePath, l.decideDevice)
+	l.mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", l.authorizePage)
+	l.mux.HandleFunc("POST /{tenant}/oauth2/v2.0/authorize", l.authorize)
 	return l
 }
 
@@ -142,6 +138,7 @@ func (l *Login) openID(w http.ResponseWriter, r *http.Request) {
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 		"response_types_supported":              []string{"code", "id_token", "code id_token", "id_token token"},
 		"scopes_supported":                      []string{"openid", "profile", "email", "offline_access"},
+		"code_challenge_methods_supported":      []string{"S256"},
 		"issuer":                                base + "/" + issuer + "/v2.0",
 		"authorization_endpoint":                base + "/" + q.tenant + "/oauth2/v2.0/authorize",
 		"device_authorization_endpoint":         base + "/" + q.tenant + "/oauth2/v2.0/devicecode",
@@ -172,16 +169,8 @@ func (l *Login) instance(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// keys is a JSON Web Key Set of the public signing key.
-func (l *Login) keys(w http.ResponseWriter, r *http.Request) {
-	public := l.key().PublicKey
-	body, _ := json.Marshal(map[string]any{ // texts marshal
-		"keys": []map[string]any{{
-			"kty": "RSA", "use": "sig", "alg": "RS256", "kid": keyID, "x5t": keyID,
-			"n":      base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
-			"e":      base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
-			"issuer": baseURL(r) + "/{tenantid}/v2.0",
-		}},
-	})
+// keySet tells the public signing keys.
+func (l *Login) keySet(w http.ResponseWriter, r *http.Request) {
+	body, _ := json.Marshal(l.keys.set(baseURL(r) + "/{tenantid}/v2.0")) // texts marshal
 	writeJSON(w, http.StatusOK, body)
 }

@@ -49,7 +49,11 @@ func (l *Login) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.clientID = strings.ToLower(r.PostForm.Get("client_id"))
-	body, fault := l.issue(q, r, now)
+	issue := l.issue
+	if isPersonGrant(r.PostForm.Get("grant_type")) {
+		issue = l.issuePerson
+	}
+	body, fault := issue(q, r, now)
 	if fault != nil {
 		fault.write(w, r, now)
 		return
@@ -203,9 +207,7 @@ func (l *Login) sign(claims Claims, lifetime time.Duration) (string, error) {
 	now := l.set.Now()
 	claims.IssuedAt, claims.NotBefore = jwt.NewNumericDate(now), jwt.NewNumericDate(now)
 	claims.ExpiresAt = jwt.NewNumericDate(now.Add(lifetime))
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, audienceAsText{claims})
-	token.Header["kid"], token.Header["x5t"] = keyID, keyID
-	signed, err := token.SignedString(l.key())
+	signed, err := l.keys.current().sign(audienceAsText{claims})
 	if err != nil {
 		return "", fmt.Errorf("signing token: %w", err)
 	}
@@ -258,7 +260,7 @@ func clientCapabilities(claims string) []string {
 // Verify reads a token of this login host, checks signature and lifetime, and returns its claims. Its error is jwt's.
 func (l *Login) Verify(token string) (Claims, error) {
 	var claims Claims
-	_, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return l.key().Public(), nil },
+	_, err := jwt.ParseWithClaims(token, &claims, l.keys.find,
 		jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(l.set.Now), jwt.WithExpirationRequired())
 	if err != nil {
 		return Claims{}, fmt.Errorf("verifying token: %w", err)
