@@ -2,6 +2,8 @@ package oidc_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -64,4 +66,29 @@ func TestNewNeedsAnIssuer(t *testing.T) {
 	c.Skew = time.Hour
 	_, err = oidc.New(c, oidc.Settings{})
 	require.ErrorContains(t, err, "skew")
+}
+
+func TestConfigFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`oidc:
+  issuer: https://login.example/tenant/v2.0
+  audience: [api://entraflow]
+  roles:
+    Entraflow.Admin: {role: admin, tenants: [all]}
+    https://x.example/role: {role: read_only, tenants: [AAAA]}
+  keys: {refresh: 90m}
+`), 0o600))
+	got := oidc.DefaultConfig()
+	_, err := config.Load(config.Source{File: file}, config.Section{Name: "oidc", Config: &got})
+	require.Error(t, err, "refresh is beyond stale")
+	require.ErrorContains(t, err, "keys.stale")
+	got = oidc.DefaultConfig()
+	_, err = config.Load(config.Source{File: file, Set: []string{"oidc.keys.stale=2h"}}, config.Section{Name: "oidc", Config: &got})
+	require.NoError(t, err)
+	want := oidc.DefaultConfig()
+	want.Issuer, want.Audience, want.Keys.Refresh, want.Keys.Stale = "https://login.example/tenant/v2.0", []string{"api://entraflow"}, 90*time.Minute, 2*time.Hour
+	want.Roles = map[string]oidc.RoleConfig{
+		"Entraflow.Admin": {Role: "admin", Tenants: []string{"all"}}, "https://x.example/role": {Role: "read_only", Tenants: []string{"AAAA"}},
+	}
+	require.Empty(t, cmp.Diff(want, got))
 }
