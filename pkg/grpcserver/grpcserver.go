@@ -171,7 +171,7 @@ func (s *Server) SetServing(service string, serving bool) {
 
 // Run serves until ctx is done.
 func (s *Server) Run(ctx context.Context) error {
-	listener, err := s.listen(ctx)
+	listener, err := s.cfg.TLS.Listen(ctx, s.cfg.Address, s.cfg.AllowPlaintextOnPublicAddress)
 	if err != nil {
 		return err
 	}
@@ -197,23 +197,6 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// listen checks where it really listens: localhost is what the resolver says it is.
-func (s *Server) listen(ctx context.Context) (net.Listener, error) {
-	if err := s.cfg.TLS.Check(); err != nil {
-		return nil, err
-	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(context.WithoutCancel(ctx), "tcp", s.cfg.Address)
-	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
-	}
-	addr, ok := listener.Addr().(*net.TCPAddr)
-	if !s.cfg.TLS.enabled() && !s.cfg.AllowPlaintextOnPublicAddress && (!ok || !addr.IP.IsLoopback()) {
-		return nil, errors.Join(fmt.Errorf("listening on %s: %w", listener.Addr(), ErrPlaintext), listener.Close())
-	}
-	return listener, nil
 }
 
 // drain lets calls end, and cuts off those that outlast the budget.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"testing"
 
@@ -91,36 +90,25 @@ func TestStopEndsInProcessStreams(t *testing.T) {
 }
 
 func TestListenForAFront(t *testing.T) {
-	_, err := grpcserver.TLSConfig{}.Listen(t.Context(), "0.0.0.0:0")
+	_, err := grpcserver.TLSConfig{}.Listen(t.Context(), "0.0.0.0:0", false)
 	require.ErrorIs(t, err, grpcserver.ErrPlaintext)
-	_, err = grpcserver.TLSConfig{CertFile: "none.pem", KeyFile: "none.key"}.Listen(t.Context(), "127.0.0.1:0")
+	_, err = grpcserver.TLSConfig{CertFile: "none.pem", KeyFile: "none.key"}.Listen(t.Context(), "127.0.0.1:0", false)
 	require.ErrorContains(t, err, "loading the certificate")
 
-	certFile, keyFile, roots := writeCertificate(t)
-	cfg := grpcserver.TLSConfig{CertFile: certFile, KeyFile: keyFile}
-	require.True(t, cfg.Enabled())
-	listener, err := cfg.Listen(t.Context(), "0.0.0.0:0", "http/1.1")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, listener.Close()) }()
-	echoed := make(chan error, 1)
-	go func() {
-		conn, err := listener.Accept()
-		if err == nil {
-			_, err = io.Copy(conn, conn)
-			err = errors.Join(err, conn.Close())
-		}
-		echoed <- err
-	}()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	dialer := tls.Dialer{Config: &tls.Config{
-		RootCAs: roots, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"},
-	}}
-	conn, err := dialer.DialContext(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
-	require.NoError(t, err)
-	secured, ok := conn.(*tls.Conn)
-	require.True(t, ok)
-	require.Equal(t, "http/1.1", secured.ConnectionState().NegotiatedProtocol)
-	require.NoError(t, conn.Close())
-	require.NoError(t, <-echoed)
+	certFile, keyFile, _ := writeCertificate(t)
+	secured := grpcserver.TLSConfig{CertFile: certFile, KeyFile: keyFile}
+	require.True(t, secured.Enabled())
+	for name, listen := range map[string]func() (net.Listener, error){
+		"loopback": func() (net.Listener, error) {
+			return grpcserver.TLSConfig{}.Listen(t.Context(), "127.0.0.1:0", false)
+		},
+		"allowed": func() (net.Listener, error) { return grpcserver.TLSConfig{}.Listen(t.Context(), "0.0.0.0:0", true) },
+		"tls":     func() (net.Listener, error) { return secured.Listen(t.Context(), "0.0.0.0:0", false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := listen()
+			require.NoError(t, err)
+			require.NoError(t, listener.Close())
+		})
+	}
 }
