@@ -10,7 +10,7 @@ import (
 )
 
 func addressesOf(o *opened, s *services) Addresses {
-	a := Addresses{Gateway: s.gateway.Addr().String(), NATS: o.nats.URL()}
+	a := Addresses{Gateway: s.gateway.Addr().String(), HTTP: s.gateway.HTTPURL(), NATS: o.nats.URL()}
 	if address := s.http.addr(); address != nil {
 		a.ClickHouse = "http://" + address.String()
 	}
@@ -27,6 +27,9 @@ func (e *Entraflow) announce(s *services) error {
 	}
 	fmt.Fprintf(&b, "\nEntraflow %s is up. Data and credentials are in %s.\n\n", e.set.Version, e.cfg.DataDir)
 	line("gRPC", "%s   token: %s", at.Gateway, filepath.Join(credentials, "gateway.token"))
+	if at.HTTP != "" {
+		line("HTTP", "%s   the same API and token; try %s/docs", at.HTTP, at.HTTP)
+	}
 	if at.NATS != "" {
 		line("NATS", "%s   user reader, password: %s", at.NATS, natsserver.PasswordFile(credentials, "reader"))
 	}

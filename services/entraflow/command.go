@@ -51,6 +51,7 @@ func upCommand(p app.Process) *cobra.Command {
 			{Name: "once", Key: "entraflow.once", Usage: "end when everything is collected or replayed, and stored", Bool: true},
 			{Name: "summary", Key: "entraflow.summary", Usage: "file for a summary as JSON, with --once"},
 			{Name: "gateway-address", Key: "gateway.grpc.address", Usage: "host:port of the gRPC gateway"},
+			{Name: "http-address", Key: "gateway.http.address", Usage: "host:port of the gateway's HTTP, empty for none"},
 			{Name: "nats-listen", Key: "entraflow.nats.listen", Usage: "host:port of NATS, empty for none"},
 			{Name: "clickhouse-listen", Key: "entraflow.clickhouse.listen", Usage: "host:port of ClickHouse over HTTP, empty for none"},
 		},

@@ -116,6 +116,7 @@ func (c Config) effective() Config {
 		replaceDefault(&c.NATS.Listen, natsserver.DefaultConfig().Listen)
 		replaceDefault(&c.ClickHouse.Listen, defaultClickHouseHTTP)
 		replaceDefault(&c.Gateway.GRPC.Address, defaultGateway)
+		replaceDefault(&c.Gateway.HTTP.Address, gateway.DefaultHTTPAddress)
 		replaceDefault(&c.Simulated.Listen.AMQP, simulator.DefaultConfig().Listen.AMQP)
 		replaceDefault(&c.Simulated.Listen.Admin, simulator.DefaultConfig().Listen.Admin)
 		replaceDefault(&c.Simulated.Listen.Entra, defaultEntra)

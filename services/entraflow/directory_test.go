@@ -108,6 +108,7 @@ func startProduct(t *testing.T, cloud directorysync.CloudConfig) running {
 	cfg := entraflow.DefaultConfig()
 	cfg.DataDir, cfg.Elsewhere = t.TempDir(), []string{"collector"}
 	cfg.NATS.Listen, cfg.ClickHouse.Listen, cfg.Gateway.GRPC.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Gateway.HTTP.Address = ""
 	cfg.DirectorySync.Clouds = map[string]directorysync.CloudConfig{testCloud: cloud}
 	cfg.DirectorySync.BudgetScale = 0
 	cfg.DirectorySync.Tenant.DeltaInterval, cfg.DirectorySync.Tenant.WalkInterval = 200*time.Millisecond, time.Second

@@ -54,8 +54,8 @@ type Entraflow struct {
 
 // Addresses are where a running product listens; empty where it does not.
 type Addresses struct {
-	// Gateway is host:port, NATS and ClickHouse are URLs.
-	Gateway, NATS, ClickHouse string
+	// Gateway is host:port; HTTP, the gateway's too, NATS and ClickHouse are URLs.
+	Gateway, HTTP, NATS, ClickHouse string
 }
 
 // New checks the config and builds the program. It opens nothing.

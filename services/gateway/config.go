@@ -12,12 +12,16 @@ import (
 	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/services/gateway/internal/access"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
+	"github.com/entraflow/entraflow/services/gateway/internal/rest"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
 
 // DefaultAddress is where the gateway listens unless told otherwise, and where entractl looks for it.
 const DefaultAddress = "127.0.0.1:7300"
+
+// DefaultHTTPAddress is where the gateway serves HTTP unless told otherwise.
+const DefaultHTTPAddress = rest.DefaultAddress
 
 // Parts of the config.
 type (
@@ -27,12 +31,17 @@ type (
 	DirectoryConfig = directory.Config
 	// SubscribeConfig bounds subscriptions.
 	SubscribeConfig = subscribe.Config
+	// HTTPConfig says where and how clients are served over HTTP.
+	HTTPConfig = rest.Config
 )
 
 // Config is the section `gateway` of the configuration.
 type Config struct {
 	// GRPC says where clients are served.
 	GRPC grpcserver.Config `yaml:"grpc"`
+	// HTTP says where clients are served over HTTP: the same API as JSON. Without files of its own it has the certificate
+	// of GRPC.
+	HTTP HTTPConfig `yaml:"http"`
 	// Auth says who is let in besides the holder of TokenFile and of API tokens.
 	Auth AuthConfig `yaml:"auth"`
 	// TokenFile holds the bearer token that opens every method, as admin of all tenants. It is made with a random token, readable
@@ -79,7 +88,8 @@ const bucketTimeout = 3 * time.Second
 // DefaultConfig serves on loopback.
 func DefaultConfig() Config {
 	c := Config{
-		GRPC: grpcserver.DefaultConfig(), Auth: AuthConfig{OIDC: oidc.DefaultConfig()}, TokenFile: "data/credentials/gateway.token",
+		GRPC: grpcserver.DefaultConfig(), HTTP: rest.DefaultConfig(), Auth: AuthConfig{OIDC: oidc.DefaultConfig()},
+		TokenFile: "data/credentials/gateway.token",
 		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
 		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
@@ -94,6 +104,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Under("grpc", c.GRPC.Validate())
+	p.Under("http", c.front().Validate())
 	p.Under("auth", c.Auth.validate(c.GRPC.TLS))
 	p.Check(c.TokenFile != "", "token_file", "must be set")
 	p.Under("nats", c.NATS.Validate())

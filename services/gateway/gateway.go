@@ -1,4 +1,4 @@
-// Package gateway answers programs and people over gRPC: searches of what is stored, what the directories of
+// Package gateway answers programs and people over gRPC and HTTP: searches of what is stored, what the directories of
 // tenants have, events as they come, what is connected, who may call and who called.
 //
 // It reads ClickHouse, the stream EVENTS, the object store blobs and the bucket runs. It writes the buckets
@@ -44,7 +44,8 @@ type Service struct {
 	set     Settings
 	metrics metrics
 	ready   chan struct{}
-	bound   net.Addr // set before ready is closed
+	// Set before ready is closed; boundHTTP stays nil without HTTP.
+	bound, boundHTTP net.Addr
 }
 
 var errNoStore = errors.New("clickhouse.dsn: must be set")
@@ -126,25 +127,29 @@ func (s *Service) serve(ctx context.Context, server *grpcserver.Server, probe pr
 	var tasks sync.WaitGroup
 	probed := make(chan struct{})
 	tasks.Go(func() { probe.run(beside, probed) })
-	tasks.Go(func() { s.announce(beside, server, probed) })
-	err := server.Run(ctx)
+	listening := make(chan struct{})
+	tasks.Go(func() { s.announce(beside, listening, probed) })
+	err := s.listen(ctx, server, func() { close(listening) })
 	stop()
 	tasks.Wait()
 	return err
 }
 
-// announce closes ready once the server listens and the store was asked for: searches then work, if
+// announce closes ready once the servers listen and the store was asked for: searches then work, if
 // it is there.
-func (s *Service) announce(ctx context.Context, server *grpcserver.Server, probed <-chan struct{}) {
-	for _, done := range []<-chan struct{}{server.Ready(), probed} {
+func (s *Service) announce(ctx context.Context, listening, probed <-chan struct{}) {
+	for _, done := range []<-chan struct{}{listening, probed} {
 		select {
 		case <-done:
 		case <-ctx.Done():
 			return
 		}
 	}
-	s.bound = server.Addr()
-	s.set.Logger.Info("serving", slog.String("address", s.bound.String()))
+	attrs := []any{slog.String("address", s.bound.String())}
+	if s.boundHTTP != nil {
+		attrs = append(attrs, slog.String("http_address", s.boundHTTP.String()))
+	}
+	s.set.Logger.Info("serving", attrs...)
 	close(s.ready)
 }
 
@@ -152,14 +157,15 @@ func (s *Service) announce(ctx context.Context, server *grpcserver.Server, probe
 func Program() app.Service[Config] {
 	return app.Service[Config]{
 		Name:    "gateway",
-		Short:   "serve searches, the directory, live events and integrations over gRPC",
-		Long:    "Answers searches and questions about the directory from ClickHouse, streams events from NATS and keeps integrations, for clients over gRPC.",
+		Short:   "serve searches, the directory, live events and integrations over gRPC and HTTP",
+		Long:    "Answers searches and questions about the directory from ClickHouse, streams events from NATS and keeps integrations, for clients over gRPC and HTTP.",
 		Default: DefaultConfig,
 		New: func(c Config, set app.Settings) (lifecycle.Service, error) {
 			return New(c, Settings{Settings: set})
 		},
 		Flags: []app.Flag{
 			{Name: "address", Key: "gateway.grpc.address", Usage: "host:port of the gRPC server"},
+			{Name: "http-address", Key: "gateway.http.address", Usage: "host:port of the HTTP server, empty for none"},
 			{Name: "token-file", Key: "gateway.token_file", Usage: "file of the bearer token"},
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/telemetry"
 	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
+	"github.com/entraflow/entraflow/services/gateway/internal/rest"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
@@ -15,6 +16,7 @@ type metrics struct {
 	directory directory.Metrics
 	subscribe subscribe.Metrics
 	audit     audit.Metrics
+	http      rest.Metrics
 	up        *prometheus.GaugeVec
 }
 
@@ -24,6 +26,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		search:    signins.NewMetrics(m),
 		directory: directory.NewMetrics(m),
 		subscribe: subscribe.NewMetrics(m),
+		http:      rest.NewMetrics(m),
 		audit:     audit.NewMetrics(m),
 		up:        m.Gauge("dependency_up", "1 while the store or the bus answers.", "dependency"),
 	}

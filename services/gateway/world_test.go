@@ -54,7 +54,7 @@ func prepareWorld(tb testing.TB, change ...func(*gateway.Config)) *world {
 		Schema: w.store.Schema(migrations.Settings{EventDays: 20_000, DeadLetterDays: 20_000}.Map()),
 	}))
 	w.cfg = gateway.DefaultConfig()
-	w.cfg.GRPC.Address = "127.0.0.1:0"
+	w.cfg.GRPC.Address, w.cfg.HTTP.Address = "127.0.0.1:0", "127.0.0.1:0"
 	w.cfg.TokenFile = filepath.Join(tb.TempDir(), "credentials", "gateway.token")
 	w.cfg.Seal.KeyFile = filepath.Join(filepath.Dir(w.cfg.TokenFile), "seal.key")
 	w.cfg.NATS = w.bus.Server.Config(bus.UserGateway)

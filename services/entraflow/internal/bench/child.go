@@ -90,6 +90,7 @@ func childProduct(ctx context.Context, dir string, set app.Settings, stdout io.W
 	cfg := entraflow.DefaultConfig()
 	cfg.DataDir = dir
 	cfg.NATS.Listen, cfg.ClickHouse.Listen, cfg.Gateway.GRPC.Address = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Gateway.HTTP.Address = ""
 	change(&cfg)
 	product, err := entraflow.New(cfg, entraflow.Settings{Settings: set, Stdout: io.Discard})
 	if err != nil {
