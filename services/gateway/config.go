@@ -90,7 +90,7 @@ func DefaultConfig() Config {
 	c := Config{
 		GRPC: grpcserver.DefaultConfig(), HTTP: rest.DefaultConfig(), Auth: AuthConfig{OIDC: oidc.DefaultConfig()},
 		TokenFile: "data/credentials/gateway.token",
-		NATS: bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
+		NATS:      bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
 		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
 	}

@@ -2,15 +2,23 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
+	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
@@ -68,7 +76,63 @@ func (w *world) transports(t *testing.T) map[string]func(ctx context.Context, to
 			}
 			return status.Code(call(ctx, bare, method))
 		},
+		"rest": func(ctx context.Context, token, method string) codes.Code {
+			if strings.HasPrefix(method, "/grpc.") {
+				// What belongs to gRPC itself has no other way.
+				return w.transports(t)["grpc"](ctx, token, method)
+			}
+			return w.callHTTP(ctx, t, token, method)
+		},
 	}
+}
+
+// callHTTP calls a method by the HTTP binding in its proto file, with nothing in it but what the path needs.
+func (w *world) callHTTP(ctx context.Context, t *testing.T, token, method string) codes.Code {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	service, name, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service + "." + name))
+	require.NoError(t, err)
+	rule, ok := proto.GetExtension(found.Options(), annotations.E_Http).(*annotations.HttpRule)
+	require.True(t, ok && rule != nil, "%s has no HTTP binding", method)
+	verb, path := http.MethodGet, rule.GetGet()
+	for other, otherPath := range map[string]string{
+		http.MethodPost: rule.GetPost(), http.MethodPatch: rule.GetPatch(), http.MethodDelete: rule.GetDelete(),
+	} {
+		if otherPath != "" {
+			verb, path = other, otherPath
+		}
+	}
+	path = regexp.MustCompile(`\{[^}=]*=([^}]*)\}`).ReplaceAllString(path, "$1")
+	path = regexp.MustCompile(`\{[^}]*\}|\*`).ReplaceAllString(path, "x")
+	var body io.Reader
+	if rule.GetBody() != "" {
+		body = strings.NewReader("{}")
+	}
+	request, err := http.NewRequestWithContext(ctx, verb, w.gateway.HTTPURL()+path, body)
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.NotEqual(t, http.StatusInternalServerError, response.StatusCode, method)
+	if response.StatusCode == http.StatusOK {
+		return codes.OK
+	}
+	var failed struct{ Code codes.Code }
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&struct {
+		Code *uint32 `json:"code"`
+	}{(*uint32)(&failed.Code)}), method)
+	want := map[codes.Code]int{codes.Unauthenticated: http.StatusUnauthorized, codes.PermissionDenied: http.StatusForbidden}
+	if code, ok := want[failed.Code]; ok {
+		require.Equal(t, code, response.StatusCode, method)
+	}
+	return failed.Code
 }
 
 func TestEachRoleMayCallWhatTheTableSays(t *testing.T) {
