@@ -55,6 +55,8 @@ type RetentionConfig struct {
 	EventDays int `yaml:"event_days"`
 	// DeadLetterDays is for dead letters.
 	DeadLetterDays int `yaml:"dead_letter_days"`
+	// AuditDays is for the audit log.
+	AuditDays int `yaml:"audit_days"`
 }
 
 // maxRetentionDays keeps the end of retention within what a DateTime of ClickHouse can hold (2106).
@@ -73,7 +75,7 @@ func DefaultConfig() Config {
 			InFlight: 2, InsertTimeout: time.Minute,
 		},
 		Retry:     RetryConfig{First: 250 * time.Millisecond, Max: 10 * time.Second},
-		Retention: RetentionConfig{EventDays: 400, DeadLetterDays: 90},
+		Retention: RetentionConfig{EventDays: 400, DeadLetterDays: 90, AuditDays: 400},
 		RecentIDs: 1 << 20,
 	}
 }
@@ -88,6 +90,7 @@ func (c Config) Validate() error {
 	p.Check(c.Retry.Max >= c.Retry.First, "retry.max", "must not be less than retry.first")
 	checkDays(&p, "retention.event_days", c.Retention.EventDays)
 	checkDays(&p, "retention.dead_letter_days", c.Retention.DeadLetterDays)
+	checkDays(&p, "retention.audit_days", c.Retention.AuditDays)
 	p.Check(c.RecentIDs >= 0 && c.RecentIDs <= 1<<28, "recent_ids", "must be between 0 and %d", 1<<28)
 	return p.Err()
 }

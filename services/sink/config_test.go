@@ -17,7 +17,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	cfg.NATS.URL = ""
 	cfg.Batch = sink.BatchConfig{}
 	cfg.Retry = sink.RetryConfig{First: 2, Max: 1}
-	cfg.Retention = sink.RetentionConfig{EventDays: 0, DeadLetterDays: 20_001}
+	cfg.Retention = sink.RetentionConfig{EventDays: 0, DeadLetterDays: 20_001, AuditDays: -1}
 	cfg.RecentIDs = -1
 	require.EqualError(t, cfg.Validate(), `nats.url: must be set
 batch.max_rows: must be between 1 and 1000000
@@ -28,6 +28,7 @@ batch.insert_timeout: must be positive
 retry.max: must not be less than retry.first
 retention.event_days: must be between 1 and 20000
 retention.dead_letter_days: must be between 1 and 20000
+retention.audit_days: must be between 1 and 20000
 recent_ids: must be between 0 and 268435456`)
 
 	_, err := sink.New(cfg, sink.Settings{})

@@ -40,7 +40,7 @@ func TestEveryKindOfObjectIsStored(t *testing.T) {
 	w.start(t)
 	reference := clickhousetest.New(t)
 	require.NoError(t, clickhouse.Migrate(t.Context(), reference.Conn(), migrations.Files, clickhouse.MigrateOptions{
-		Schema: reference.Schema(migrations.Settings{EventDays: 1, DeadLetterDays: 1}.Map()),
+		Schema: reference.Schema(migrations.Settings{EventDays: 1, DeadLetterDays: 1, AuditDays: 1}.Map()),
 	}))
 	set := tables.NewDirectory()
 	var objects []*directoryv1.Object

@@ -36,7 +36,7 @@ func TestEveryKindIsStored(t *testing.T) {
 	w.start(t)
 	reference := clickhousetest.New(t)
 	require.NoError(t, clickhouse.Migrate(t.Context(), reference.Conn(), migrations.Files, clickhouse.MigrateOptions{
-		Schema: reference.Schema(migrations.Settings{EventDays: 1, DeadLetterDays: 1}.Map()),
+		Schema: reference.Schema(migrations.Settings{EventDays: 1, DeadLetterDays: 1, AuditDays: 1}.Map()),
 	}))
 	set, now := tables.NewEvents(), time.Now()
 	for _, kind := range tablestest.Kinds() {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/entraflow/entraflow/pkg/bus"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/sink/internal/intake"
@@ -17,13 +20,14 @@ type handler func(ctx context.Context, deliveries []*bus.Delivery)
 // reads and that is missing here keeps New from working.
 func intakes() map[string]func(intake.Limits, intake.Settings) handler {
 	return map[string]func(intake.Limits, intake.Settings) handler{
-		eventv1.EventStream:      intakeOf(intake.Events()),
-		directoryv1.ObjectStream: intakeOf(intake.Objects()),
-		eventv1.DeadLetterStream: intakeOf(intake.DeadLetters()),
+		eventv1.EventStream:        intakeOf(intake.Events()),
+		directoryv1.ObjectStream:   intakeOf(intake.Objects()),
+		eventv1.DeadLetterStream:   intakeOf(intake.DeadLetters()),
+		controlv1.AuditEntryStream: intakeOf(intake.AuditEntries()),
 	}
 }
 
-func intakeOf[M intake.Stored](kind intake.Kind[M]) func(intake.Limits, intake.Settings) handler {
+func intakeOf[M proto.Message](kind intake.Kind[M]) func(intake.Limits, intake.Settings) handler {
 	return func(limits intake.Limits, set intake.Settings) handler { return intake.New(kind, limits, set).Handle }
 }
 

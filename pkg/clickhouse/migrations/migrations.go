@@ -20,6 +20,8 @@ type Settings struct {
 	EventDays int
 	// DeadLetterDays is how many days a dead letter is kept after it was stored.
 	DeadLetterDays int
+	// AuditDays is how many days an entry of the audit log is kept after it was stored.
+	AuditDays int
 }
 
 // Map returns the settings as Schema takes them.
@@ -27,5 +29,6 @@ func (s Settings) Map() map[string]string {
 	return map[string]string{
 		"event_days":       strconv.Itoa(s.EventDays),
 		"dead_letter_days": strconv.Itoa(s.DeadLetterDays),
+		"audit_days":       strconv.Itoa(s.AuditDays),
 	}
 }

@@ -9,3 +9,4 @@
 {{template "retain" "other_events"}}{{setting "event_days"}} DAY;
 {{template "retain" "directory_history"}}{{setting "event_days"}} DAY;
 {{template "retain" "dead_letters"}}{{setting "dead_letter_days"}} DAY;
+{{template "retain" "audit_log"}}{{setting "audit_days"}} DAY;

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(clickhousetest.Main(m)) }
 func migrated(tb testing.TB) driver.Conn {
 	tb.Helper()
 	store := clickhousetest.New(tb)
-	settings := migrations.Settings{EventDays: 400, DeadLetterDays: 90}
+	settings := migrations.Settings{EventDays: 400, DeadLetterDays: 90, AuditDays: 400}
 	require.NoError(tb, clickhouse.Migrate(tb.Context(), store.Conn(), migrations.Files,
 		clickhouse.MigrateOptions{Schema: store.Schema(settings.Map())}))
 	return store.Conn()

@@ -51,10 +51,15 @@ func crowd(t *testing.T, conn driver.Conn) {
 	require.NoError(t, conn.Exec(t.Context(), "OPTIMIZE TABLE sign_ins FINAL"))
 }
 
-// granules returns how many granules a query reads, of how many.
 func granules(t *testing.T, conn driver.Conn, condition string) (read, total int) {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), "EXPLAIN indexes = 1 SELECT count() FROM sign_ins WHERE "+condition)
+	return granulesOf(t, conn, "sign_ins", condition)
+}
+
+// granulesOf returns how many granules a query of a table reads, of how many.
+func granulesOf(t *testing.T, conn driver.Conn, table, condition string) (read, total int) {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), "EXPLAIN indexes = 1 SELECT count() FROM "+table+" WHERE "+condition)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, rows.Close()) }()
 	for rows.Next() {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables/tablestest"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
@@ -64,6 +65,16 @@ func TestEveryFieldOfADeadLetterHasAColumn(t *testing.T) {
 		})
 	}
 	require.Equal(t, map[string]bool{"raw_blob.size": true}, missing)
+}
+
+func TestEveryFieldOfAnAuditEntryHasAColumn(t *testing.T) {
+	e := tablestest.FilledAuditEntry()
+	full := fieldsOf(t, tables.NewAuditLog(), e)
+	leaves(e.ProtoReflect(), "", func(path string, clear func() (restore func())) {
+		restore := clear()
+		defer restore()
+		require.NotEmpty(t, cmp.Diff(full, fieldsOf(t, tables.NewAuditLog(), e)), path)
+	})
 }
 
 // fieldsOf returns what an Appender makes of a message, by column.
@@ -150,6 +161,7 @@ func TestEveryColumnOfTheSchemaIsWritten(t *testing.T) {
 		check(table.Name(), sentBy(table))
 	}
 	check(tables.DeadLetters, sentBy(tables.NewDeadLetters()))
+	check(tables.AuditLog, sentBy(tables.NewAuditLog()))
 }
 
 func sentBy[M any](table *tables.Table[M]) map[string]string {
@@ -187,6 +199,8 @@ func TestRowsWithNothingSet(t *testing.T) {
 	}
 	letter := tables.Row[*eventv1.DeadLetter]{Message: &eventv1.DeadLetter{Id: "x", FailedAt: now}}
 	require.NoError(t, tables.NewInserter(conn, tables.NewDeadLetters()).Insert(t.Context(), []tables.Row[*eventv1.DeadLetter]{letter}))
+	entry := tables.Row[*controlv1.AuditEntry]{Message: &controlv1.AuditEntry{Id: "x", Time: now}}
+	require.NoError(t, tables.NewInserter(conn, tables.NewAuditLog()).Insert(t.Context(), []tables.Row[*controlv1.AuditEntry]{entry}))
 }
 
 func payloadOf(e *eventv1.Event) proto.Message {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables/tablestest"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
@@ -38,12 +39,14 @@ func TestWholeRows(t *testing.T) {
 		row := tables.Row[*eventv1.DeadLetter]{Message: letter, Sequence: 42, StoredAt: tablestest.Start()}
 		require.NoError(t, letters.Insert(t.Context(), []tables.Row[*eventv1.DeadLetter]{row}))
 	}
+	entry := tables.Row[*controlv1.AuditEntry]{Message: tablestest.FilledAuditEntry(), Sequence: 42, StoredAt: tablestest.Start()}
+	require.NoError(t, tables.NewInserter(conn, tables.NewAuditLog()).Insert(t.Context(), []tables.Row[*controlv1.AuditEntry]{entry}))
 	var objects []*directoryv1.Object
 	for _, object := range tablestest.Objects() {
 		objects = append(objects, tablestest.FilledObject(object))
 	}
 	insertObjects(t, conn, objects...)
-	names := []string{tables.DeadLetters}
+	names := []string{tables.DeadLetters, tables.AuditLog}
 	for _, table := range tables.NewDirectory().All() {
 		names = append(names, table.Name())
 	}

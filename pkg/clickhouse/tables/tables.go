@@ -1,4 +1,4 @@
-// Package tables says how events and dead letters become rows: which table a message belongs to,
+// Package tables says how the messages of the streams become rows: which table a message belongs to,
 // which columns it has, how their values are taken from it, and how an event is built again from a
 // row. A column is added here in one line and in a migration in another; a test compares the two.
 //
@@ -26,6 +26,7 @@ const (
 	Provisioning      = "provisioning"
 	OtherEvents       = "other_events"
 	DeadLetters       = "dead_letters"
+	AuditLog          = "audit_log"
 )
 
 // Row is a message with what the store keeps beside it.

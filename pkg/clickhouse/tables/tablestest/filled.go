@@ -1,4 +1,4 @@
-// Package tablestest makes events, objects of the directory and dead letters to test stores with. It reads and writes nothing.
+// Package tablestest makes events, objects of the directory, dead letters and audit entries to test stores with. It reads and writes nothing.
 package tablestest
 
 import (
@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
@@ -49,6 +50,14 @@ func FilledDeadLetter(inHub bool) *eventv1.DeadLetter {
 	fill(d.ProtoReflect(), "", new(int64))
 	d.Id = fmt.Sprintf("%032x", 77)
 	return d
+}
+
+// FilledAuditEntry returns an entry of the audit log with every field set.
+func FilledAuditEntry() *controlv1.AuditEntry {
+	e := &controlv1.AuditEntry{}
+	fill(e.ProtoReflect(), "", new(int64))
+	e.Id, e.Address = fmt.Sprintf("%032x", 99), "203.0.113.9"
+	return e
 }
 
 func newPayload(kind string) *eventv1.Event {

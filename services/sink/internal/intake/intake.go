@@ -19,14 +19,8 @@ import (
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
-// Stored is a message that can be stored.
-type Stored interface {
-	proto.Message
-	GetRaw() []byte
-}
-
 // Kind says how the messages M of a stream are stored.
-type Kind[M Stored] struct {
+type Kind[M proto.Message] struct {
 	// New returns an empty message.
 	New func() M
 	// Key is equal for messages that are one row in the table of all that ever was; the later are repeats.
@@ -54,7 +48,7 @@ type Limits struct {
 }
 
 // Intake stores the messages of one stream. Handle may be called concurrently.
-type Intake[M Stored] struct {
+type Intake[M proto.Message] struct {
 	kind     Kind[M]
 	limits   Limits
 	set      Settings
@@ -63,14 +57,14 @@ type Intake[M Stored] struct {
 }
 
 // item is a delivery on its way into the tables.
-type item[M Stored] struct {
+type item[M proto.Message] struct {
 	delivery *bus.Delivery
 	row      tables.Row[M]
 	bytes    int
 }
 
 // New returns an intake of a kind of message.
-func New[M Stored](kind Kind[M], limits Limits, set Settings) *Intake[M] {
+func New[M proto.Message](kind Kind[M], limits Limits, set Settings) *Intake[M] {
 	i := &Intake[M]{
 		kind: kind, limits: limits, set: set, repeated: newMemory(set.RecentIDs),
 		writers: make(map[*tables.Table[M]]*writer[M], len(kind.Tables)),
@@ -95,7 +89,7 @@ func (i *Intake[M]) Handle(ctx context.Context, deliveries []*bus.Delivery) {
 }
 
 // group is what one batch brings for one table.
-type group[M Stored] struct {
+type group[M proto.Message] struct {
 	writer *writer[M]
 	items  []*item[M]
 }

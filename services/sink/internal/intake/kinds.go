@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	directoryv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/directory/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
@@ -14,7 +15,7 @@ func Events() Kind[*eventv1.Event] {
 	return Kind[*eventv1.Event]{
 		New:    func() *eventv1.Event { return &eventv1.Event{} },
 		Key:    (*eventv1.Event).GetId,
-		Blob:   (*eventv1.Event).GetRawBlob,
+		Blob:   outside[*eventv1.Event],
 		Tables: set.All(),
 		Route:  set.For,
 	}
@@ -40,8 +41,31 @@ func DeadLetters() Kind[*eventv1.DeadLetter] {
 	return Kind[*eventv1.DeadLetter]{
 		New:    func() *eventv1.DeadLetter { return &eventv1.DeadLetter{} },
 		Key:    (*eventv1.DeadLetter).GetId,
-		Blob:   (*eventv1.DeadLetter).GetRawBlob,
+		Blob:   outside[*eventv1.DeadLetter],
 		Tables: all,
 		Route:  func(*eventv1.DeadLetter) []*tables.Table[*eventv1.DeadLetter] { return all },
 	}
+}
+
+// AuditEntries is how entries of the audit log are stored.
+func AuditEntries() Kind[*controlv1.AuditEntry] {
+	table := tables.NewAuditLog()
+	all := []*tables.Table[*controlv1.AuditEntry]{table}
+	return Kind[*controlv1.AuditEntry]{
+		New:    func() *controlv1.AuditEntry { return &controlv1.AuditEntry{} },
+		Key:    (*controlv1.AuditEntry).GetId,
+		Tables: all,
+		Route:  func(*controlv1.AuditEntry) []*tables.Table[*controlv1.AuditEntry] { return all },
+	}
+}
+
+// outside is where the raw bytes of a message are, unless it has them itself.
+func outside[M interface {
+	GetRaw() []byte
+	GetRawBlob() *eventv1.BlobReference
+}](message M) *eventv1.BlobReference {
+	if len(message.GetRaw()) > 0 {
+		return nil
+	}
+	return message.GetRawBlob()
 }

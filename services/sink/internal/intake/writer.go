@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/entraflow/entraflow/pkg/bus"
 	"github.com/entraflow/entraflow/pkg/clickhouse"
@@ -14,18 +15,18 @@ import (
 )
 
 // writer inserts into one table.
-type writer[M Stored] struct {
+type writer[M proto.Message] struct {
 	intake   *Intake[M]
 	table    *tables.Table[M]
 	inserter *tables.Inserter[M]
 }
 
-func newWriter[M Stored](i *Intake[M], table *tables.Table[M]) *writer[M] {
+func newWriter[M proto.Message](i *Intake[M], table *tables.Table[M]) *writer[M] {
 	return &writer[M]{intake: i, table: table, inserter: tables.NewInserter(i.set.Store.Conn(), table)}
 }
 
 // outcome is what became of a group: everything is stored but these.
-type outcome[M Stored] struct {
+type outcome[M proto.Message] struct {
 	left    []*item[M]
 	refused map[*item[M]]error
 }
@@ -87,7 +88,7 @@ func (w *writer[M]) insert(ctx context.Context, items []*item[M]) error {
 	rows := make([]tables.Row[M], 0, len(items))
 	for _, item := range items {
 		row := item.row
-		if ref := w.intake.kind.blob(row.Message); ref != nil && len(row.Message.GetRaw()) == 0 {
+		if ref := w.intake.kind.blob(row.Message); ref != nil {
 			var err error
 			if row.Raw, err = w.load(ctx, ref); err != nil {
 				return err
