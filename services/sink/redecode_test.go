@@ -42,7 +42,7 @@ func insertRows(t *testing.T, store *clickhouse.Store, table string, rows []tabl
 func TestRedecode(t *testing.T) {
 	store := clickhousetest.New(t)
 	require.NoError(t, clickhouse.Migrate(t.Context(), store.Conn(), migrations.Files, clickhouse.MigrateOptions{
-		Schema: store.Schema(migrations.Settings{EventDays: 400, DeadLetterDays: 400}.Map()),
+		Schema: store.Schema(migrations.Settings{EventDays: 400, DeadLetterDays: 400, AuditDays: 400}.Map()),
 	}))
 	storedAt := time.Now().Add(-48 * time.Hour).Truncate(time.Millisecond)
 	want := map[string]string{} // app by id

@@ -33,7 +33,7 @@ type world struct {
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	store := clickhousetest.New(tb)
-	settings := migrations.Settings{EventDays: 400, DeadLetterDays: 90}
+	settings := migrations.Settings{EventDays: 400, DeadLetterDays: 90, AuditDays: 400}
 	require.NoError(tb, clickhouse.Migrate(tb.Context(), store.Conn(), migrations.Files,
 		clickhouse.MigrateOptions{Schema: store.Schema(settings.Map())}))
 	return &world{conn: store.Conn()}
