@@ -51,7 +51,7 @@ func prepareWorld(tb testing.TB, change ...func(*gateway.Config)) *world {
 	tb.Helper()
 	w := &world{bus: bustest.New(tb), store: clickhousetest.New(tb)}
 	require.NoError(tb, clickhouse.Migrate(tb.Context(), w.store.Conn(), migrations.Files, clickhouse.MigrateOptions{
-		Schema: w.store.Schema(migrations.Settings{EventDays: 20_000, DeadLetterDays: 20_000}.Map()),
+		Schema: w.store.Schema(migrations.Settings{EventDays: 20_000, DeadLetterDays: 20_000, AuditDays: 20_000}.Map()),
 	}))
 	w.cfg = gateway.DefaultConfig()
 	w.cfg.GRPC.Address, w.cfg.HTTP.Address = "127.0.0.1:0", "127.0.0.1:0"
