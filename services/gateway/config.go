@@ -11,6 +11,7 @@ import (
 	"github.com/entraflow/entraflow/pkg/oidc"
 	"github.com/entraflow/entraflow/pkg/seal"
 	"github.com/entraflow/entraflow/services/gateway/internal/access"
+	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/rest"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
@@ -29,6 +30,8 @@ type (
 	SearchConfig = signins.Config
 	// DirectoryConfig bounds answers about the directory, and has the rules by which users are classified.
 	DirectoryConfig = directory.Config
+	// AuditConfig bounds answers about the audit log.
+	AuditConfig = audit.Config
 	// SubscribeConfig bounds subscriptions.
 	SubscribeConfig = subscribe.Config
 	// HTTPConfig says where and how clients are served over HTTP.
@@ -58,6 +61,8 @@ type Config struct {
 	Search SearchConfig `yaml:"search"`
 	// Directory bounds DirectoryService and says what users are.
 	Directory DirectoryConfig `yaml:"directory"`
+	// Audit bounds answers about the audit log.
+	Audit AuditConfig `yaml:"audit"`
 	// Subscribe bounds Subscribe.
 	Subscribe SubscribeConfig `yaml:"subscribe"`
 	// ProbeInterval is how often store and bus are asked whether they are there, for the health service.
@@ -92,6 +97,7 @@ func DefaultConfig() Config {
 		TokenFile: "data/credentials/gateway.token",
 		NATS:      bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
 		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
+		Audit:         audit.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
 	}
 	c.GRPC.Address = DefaultAddress
@@ -114,6 +120,7 @@ func (c Config) Validate() error {
 	p.Under("seal", c.Seal.Validate())
 	p.Under("search", c.Search.Validate())
 	p.Under("directory", c.Directory.Validate())
+	p.Under("audit", c.Audit.Validate())
 	p.Under("subscribe", c.Subscribe.Validate())
 	p.Check(c.ProbeInterval > 0, "probe_interval", "must be positive")
 	return p.Err()

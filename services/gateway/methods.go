@@ -133,6 +133,7 @@ func (s *Service) services(
 		Conn: p.conn, Sealer: p.sealer, Publisher: p.publisher, Ask: connect.AskOver(p.conn),
 		Clock: s.set.Clock, Logger: s.set.Logger,
 	})
+	log := audit.NewServer(s.cfg.Audit, audit.Settings{Store: p.store, Tokens: tokens.audit, Metrics: s.metrics.auditList})
 	status := system.NewServer(system.Settings{
 		Version: app.Version(), Started: s.set.Clock.Now(), Dependencies: p.needs.list, JetStream: p.conn.JetStream(),
 	})
@@ -142,7 +143,7 @@ func (s *Service) services(
 		controlv1.RegisterEventServiceServer(r, events)
 		controlv1.RegisterIntegrationServiceServer(r, connections)
 		controlv1.RegisterApiTokenServiceServer(r, programs)
-		controlv1.RegisterAuditServiceServer(r, controlv1.UnimplementedAuditServiceServer{})
+		controlv1.RegisterAuditServiceServer(r, log)
 		controlv1.RegisterSystemServiceServer(r, status)
 	}
 }

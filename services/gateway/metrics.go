@@ -16,6 +16,7 @@ type metrics struct {
 	directory directory.Metrics
 	subscribe subscribe.Metrics
 	audit     audit.Metrics
+	auditList audit.ListMetrics
 	http      rest.Metrics
 	up        *prometheus.GaugeVec
 }
@@ -28,6 +29,7 @@ func newMetrics(registry prometheus.Registerer) (metrics, error) {
 		subscribe: subscribe.NewMetrics(m),
 		http:      rest.NewMetrics(m),
 		audit:     audit.NewMetrics(m),
+		auditList: audit.NewListMetrics(m),
 		up:        m.Gauge("dependency_up", "1 while the store or the bus answers.", "dependency"),
 	}
 	return made, m.Err()
