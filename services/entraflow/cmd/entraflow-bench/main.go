@@ -1,4 +1,4 @@
-// Command entraflow-bench prints the benchmark tables of the streamer, the whole way, the collector and the directory. See package bench.
+// Command entraflow-bench prints the benchmark tables of the streamer, the whole way, the collector, the directory and searches. See package bench.
 package main
 
 import (
@@ -38,7 +38,10 @@ func run(args []string) error {
 	flags.IntVar(&o.PerMessage, "per-message", 100, "records in one message of the hub")
 	flags.IntVar(&o.Runs, "runs", 1, "repeats of each throughput measurement")
 	flags.DurationVar(&o.LatencyFor, "latency-for", time.Minute, "how long latency is measured for")
-	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million")
+	flags.IntVar(&o.SearchSignIns, "search-sign-ins", 10_000_000, "sign-ins that search/full searches; search/million has a tenth")
+	flags.IntVar(&o.Searches, "searches", 200, "searches with each filter")
+	flags.StringVar(&o.SearchData, "search-data", "", "folder that keeps the filled stores for the next time; default: none is kept")
+	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million, search/million, search/full")
 	logFile := flags.String("log", "", "file for the logs of the processes; default: none")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -46,8 +46,15 @@ type Options struct {
 	LatencyFor time.Duration
 	// Runs is how often each throughput measurement is repeated.
 	Runs int
+	// SearchSignIns is how many sign-ins are stored where search/full searches; search/million has a tenth of them.
+	SearchSignIns int
+	// Searches is how often each filter is searched with by one client, and by several together.
+	Searches int
+	// SearchData is a folder that keeps the filled stores for the next time. Empty: none is kept.
+	SearchData string
 	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large,
-	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all and directory/million. Nil selects all.
+	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million,
+	// search/million and search/full. Nil selects all.
 	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer
@@ -76,7 +83,10 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err := collecting(ctx, o, out); err != nil {
 		return err
 	}
-	return directories(ctx, o, out)
+	if err := directories(ctx, o, out); err != nil {
+		return err
+	}
+	return searches(ctx, o, out)
 }
 
 // measure adds what is selected of a size.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,10 +31,15 @@ const (
 	ChildProduct = "product"
 	// ChildRest is the product but for those who read tenants.
 	ChildRest = "rest"
+	// ChildFill stores sign-ins in the folder of a product that does not run, and ends.
+	ChildFill = "fill"
 )
 
 // connectionEnv holds the hub's connection string for a child.
 const connectionEnv = "ENTRAFLOW_BENCH_CONNECTION"
+
+// signInsEnv is how many sign-ins a child fills a store with.
+const signInsEnv = "ENTRAFLOW_BENCH_SIGN_INS"
 
 // announcement is the line by which a child tells where it listens.
 type announcement struct {
@@ -42,7 +48,7 @@ type announcement struct {
 	Gateway    string `json:"gateway"`
 }
 
-// Child is the main of a child of the benchmark: it runs until SIGTERM.
+// Child is the main of a child of the benchmark: it runs until SIGTERM, or until a store is filled.
 func Child(ctx context.Context, kind, dir string, stdout, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
@@ -57,6 +63,12 @@ func Child(ctx context.Context, kind, dir string, stdout, stderr io.Writer) erro
 	switch kind {
 	case ChildStreamer:
 		return childStreamer(ctx, dir, hub, set, stdout)
+	case ChildFill:
+		count, err := strconv.Atoi(os.Getenv(signInsEnv))
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", signInsEnv, err)
+		}
+		return childFill(ctx, dir, count, stdout)
 	case ChildRest:
 		return childProduct(ctx, dir, set, stdout, func(c *entraflow.Config) { c.Elsewhere = []string{bus.UserCollector, bus.UserDirectorySync} })
 	default:
