@@ -42,18 +42,31 @@ func TestFiltersAreNormalized(t *testing.T) {
 		},
 		"user": {
 			&controlv1.SignInFilter{User: "Ada@Example.COM"},
-			"(user_key = {user:String} OR user_id = {user:String} OR lower(user_id) = {user:String})",
+			"(user_key = {user:String} OR lower(user_id) = {user:String})",
 			map[string]any{"user": "ada@example.com"},
 		},
 		"IPv4 address": {
 			&controlv1.SignInFilter{Ip: "203.0.113.7"},
-			"(ip = toIPv6({ip:String}) AND ip_address != '')",
+			"(ip = toIPv6({ip:String}))",
 			map[string]any{"ip": "::ffff:203.0.113.7"},
 		},
 		"network": {
 			&controlv1.SignInFilter{Ip: "203.0.113.0/24"},
+			"(has(" + indexedNetworks + ", toIPv6({ip_network:String}))" +
+				" AND ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}))",
+			map[string]any{
+				"ip_first": "::ffff:203.0.113.0", "ip_last": "::ffff:203.0.113.255", "ip_network": "::ffff:203.0.113.0",
+			},
+		},
+		"a network too large for the index": {
+			&controlv1.SignInFilter{Ip: "10.0.0.0/8"},
+			"(ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}))",
+			map[string]any{"ip_first": "::ffff:10.0.0.0", "ip_last": "::ffff:10.255.255.255"},
+		},
+		"a network with the address of rows without one": {
+			&controlv1.SignInFilter{Ip: "::/0"},
 			"(ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String}) AND ip_address != '')",
-			map[string]any{"ip_first": "::ffff:203.0.113.0", "ip_last": "::ffff:203.0.113.255"},
+			map[string]any{"ip_first": "::", "ip_last": "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
 		},
 		"countries": {
 			&controlv1.SignInFilter{Countries: []string{"us", "CH"}},
@@ -105,6 +118,25 @@ func TestNetworksHaveTwoEnds(t *testing.T) {
 			first, last, err := addressRange(text)
 			require.NoError(t, err)
 			require.Equal(t, want, [2]string{first.String(), last.String()})
+		})
+	}
+}
+
+func TestNetworksAreFoundByTheSmallestInTheIndex(t *testing.T) {
+	for text, want := range map[string]string{
+		"203.0.113.128/25": "::ffff:203.0.113.0", "203.0.113.0/24": "::ffff:203.0.113.0", "203.0.112.0/23": "::ffff:203.0.0.0",
+		"203.0.0.0/16": "::ffff:203.0.0.0", "2001:db8:1:2:3::/80": "2001:db8:1:2::", "2001:db8:1:2::/64": "2001:db8:1:2::",
+		"2001:db8:1:2::/63": "2001:db8:1::", "2001:db8:1::/48": "2001:db8:1::", "2001:db8::/32": "", "::/0": "",
+		"202.0.0.0/15": "", "::/64": "", // what has all of IPv4 leaves out nothing
+	} {
+		t.Run(text, func(t *testing.T) {
+			first, last, err := addressRange(text)
+			require.NoError(t, err)
+			got := ""
+			if network, ok := indexedNetwork(first, last); ok {
+				got = network.String()
+			}
+			require.Equal(t, want, got)
 		})
 	}
 }

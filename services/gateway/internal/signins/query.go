@@ -22,19 +22,23 @@ type key struct {
 	tenant string
 }
 
-// boundsQuery is answered from the parts' metadata, as occurred_at is the partition key.
-const boundsQuery = "SELECT toUnixTimestamp64Milli(min(occurred_at)), toUnixTimestamp64Milli(max(occurred_at)), count() FROM " + tables.SignIns
+// boundsQuery is answered from the parts' metadata, as the month of occurred_at is the partition key.
+const boundsQuery = "SELECT toUnixTimestamp64Milli(min(occurred_at)), toUnixTimestamp64Milli(max(occurred_at)), count() FROM " +
+	tables.SignIns + " GROUP BY toYYYYMM(occurred_at) ORDER BY toYYYYMM(occurred_at) DESC"
 
 // keysQuery finds sign-ins of which some version matches the filter: at least all whose newest version
 // does. FINAL would find just those, at the price of merging every row of the window, which no skip
 // index and no order saves: 30 times slower for a user with few sign-ins.
+//
+// It orders by an expression: of a column ClickHouse would compare each row with the newest found so far before it
+// looks at the filter, which takes five times as long where few rows match.
 func keysQuery(f *filter) string {
 	return "SELECT toUnixTimestamp64Milli(occurred_at), id, tenant_id FROM " + tables.SignIns +
 		" WHERE occurred_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC')" +
 		" AND occurred_at <= fromUnixTimestamp64Milli({at:Int64}, 'UTC')" +
 		" AND (occurred_at < fromUnixTimestamp64Milli({at:Int64}, 'UTC') OR id < {id:String})" +
 		" AND " + f.sql() +
-		" ORDER BY occurred_at DESC, id DESC LIMIT {limit:UInt64}"
+		" ORDER BY toUnixTimestamp64Milli(occurred_at) DESC, id DESC LIMIT {limit:UInt64}"
 }
 
 func keysParams(f *filter, w window, limit int) []any {

@@ -72,11 +72,11 @@ func (s *search) late() bool { return time.Now().After(s.deadline) && s.at != s.
 // descent begins at the page's start or the newest row, and ends at the oldest row; nil if there is
 // nothing to look at.
 func (s *search) descent(ctx context.Context) (*descent, error) {
-	oldest, newest, any, err := s.bounds(ctx)
-	if err != nil || !any {
+	rows, err := s.stored(ctx)
+	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	top := cursor{at: newest + 1}
+	top := cursor{at: rows.newest() + 1}
 	if s.filter.to < top.at {
 		top.at = s.filter.to
 	}
@@ -84,16 +84,18 @@ func (s *search) descent(ctx context.Context) (*descent, error) {
 		top = *s.after
 	}
 	horizon := s.server.set.Clock.Now().Add(horizonSlack).UnixMilli()
-	return newDescent(top, max(oldest, s.filter.from), horizon), nil
+	return newDescent(top, max(rows.oldest(), s.filter.from), horizon, rows), nil
 }
 
-// bounds returns the first and last time of all rows; none if there is no row.
-func (s *search) bounds(ctx context.Context) (oldest, newest int64, any bool, err error) {
-	var count uint64
+// stored returns what the store has.
+func (s *search) stored(ctx context.Context) (all stored, err error) {
 	err = s.query(ctx, "bounds", boundsQuery, nil, func(rows driver.Rows) error {
-		return rows.Scan(&oldest, &newest, &count)
+		var m month
+		err := rows.Scan(&m.oldest, &m.newest, &m.rows)
+		all = append(all, m)
+		return err
 	})
-	return oldest, newest, count > 0, err
+	return all, err
 }
 
 // gather returns the next keys, as many as the page lacks and one more, or fewer if the time is over;

@@ -14,7 +14,7 @@ import (
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
 
-// heavy is a store with a row every minute of which no statement may look at more than a span.
+// heavy is a store with 10 million rows of which no statement may look at more than a span.
 type heavy struct {
 	first, last int64
 	span        int64
@@ -24,7 +24,7 @@ type heavy struct {
 func (h *heavy) Query(_ context.Context, query string, args ...any) (driver.Rows, error) {
 	h.queries++
 	if query == boundsQuery {
-		return &fakeRows{rows: [][]any{{h.first, h.last, uint64(1)}}}, nil
+		return &fakeRows{rows: [][]any{{h.first, h.last, uint64(10_000_000)}}}, nil
 	}
 	params := map[string]any{}
 	for _, arg := range args {
@@ -100,7 +100,7 @@ func TestASearchThatTakesTooLongGoesOnInTheNextPage(t *testing.T) {
 		require.NotEqual(t, search.begin, *next, "a page must go on")
 		search.after = next
 	}
-	require.Greater(t, pages, 3)
+	require.GreaterOrEqual(t, pages, 2)
 }
 
 func TestASearchThatCannotBeSmallerIsRefused(t *testing.T) {

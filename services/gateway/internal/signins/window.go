@@ -20,12 +20,43 @@ type window struct {
 }
 
 const (
+	// firstRows is about how many rows the first window has. A statement costs as much before it reads
+	// as it takes to look at so many.
+	firstRows = 200_000
+	// firstWindow is the least that a first window is.
 	firstWindow = 15 * time.Minute
 	// windowGrowth is the factor between a window and the next: few windows where rows are few, and
 	// the last one not much larger than all before it.
-	windowGrowth = 4
+	windowGrowth = 8
 	maxWindow    = math.MaxInt64 / 2 / windowGrowth
 )
+
+// month is what the store has of one: how many rows, and their first and last time.
+type month struct {
+	oldest, newest int64
+	rows           uint64
+}
+
+// stored is what the store has, by month, newest first.
+type stored []month
+
+// oldest and newest are the first and last time of all. There must be a month.
+func (s stored) oldest() int64 { return s[len(s)-1].oldest }
+func (s stored) newest() int64 { return s[0].newest }
+
+// first returns how large, in milliseconds, the first window down from a time shall be: as if the rows of the month
+// were spread evenly over it.
+func (s stored) first(at int64) int64 {
+	least := firstWindow.Milliseconds()
+	for _, m := range s {
+		if m.oldest > at || m.rows == 0 {
+			continue
+		}
+		span := float64(m.newest-m.oldest) + 1
+		return max(least, int64(min(span/float64(m.rows)*firstRows, maxWindow)))
+	}
+	return least
+}
 
 // descent plans windows from a cursor down to a time. Each window is larger than the one before it; at
 // horizon they begin small again, so that a few rows of a far future do not make the windows of the
@@ -34,12 +65,13 @@ type descent struct {
 	at      cursor
 	floor   int64 // lowest time, inclusive
 	horizon int64
+	rows    stored
 	size    int64 // of the next window, in milliseconds
 	capped  bool
 }
 
-func newDescent(from cursor, floor, horizon int64) *descent {
-	return &descent{at: from, floor: floor, horizon: horizon, size: firstWindow.Milliseconds()}
+func newDescent(from cursor, floor, horizon int64, rows stored) *descent {
+	return &descent{at: from, floor: floor, horizon: horizon, rows: rows, size: rows.first(from.at)}
 }
 
 // next returns the window to look at; false at the end. It is the same until passed, paused or shrink
@@ -64,7 +96,7 @@ func (d *descent) passed(w window) {
 	d.at = cursor{at: w.from}
 	switch {
 	case w.from == d.horizon:
-		d.size, d.capped = firstWindow.Milliseconds(), false
+		d.size, d.capped = d.rows.first(w.from), false
 	case !d.capped && d.size < maxWindow:
 		d.size *= windowGrowth
 	}

@@ -26,19 +26,38 @@ func walk(t *testing.T, d *descent) [][2]int64 {
 
 func TestWindowsGrow(t *testing.T) {
 	minute := time.Minute.Milliseconds()
-	got := walk(t, newDescent(cursor{at: 1000 * minute}, 0, 1<<62))
+	got := walk(t, newDescent(cursor{at: 1000 * minute}, 0, 1<<62, nil))
 	require.Equal(t, [][2]int64{
 		{985*minute - 1, 1000 * minute},
-		{925*minute - 2, 985*minute - 1},
-		{685*minute - 3, 925*minute - 2},
-		{0, 685*minute - 3},
+		{865*minute - 2, 985*minute - 1},
+		{0, 865*minute - 2},
 	}, got)
+}
+
+func TestTheFirstWindowHasSoManyRows(t *testing.T) {
+	day := 24 * time.Hour.Milliseconds()
+	rows := stored{
+		{oldest: 1_000_000 * day, newest: 1_000_030*day - 1, rows: 3}, // a far future
+		{oldest: 30 * day, newest: 60*day - 1, rows: 30 * firstRows},
+		{oldest: 0, newest: 30*day - 1, rows: 10 * firstRows},
+	}
+	require.Equal(t, day, rows.first(60*day))
+	require.Equal(t, day, rows.first(30*day))
+	require.Equal(t, 3*day, rows.first(30*day-1))
+	require.Equal(t, firstWindow.Milliseconds(), rows.first(-1), "nothing is there")
+	require.Equal(t, int64(30*firstRows/3)*day, rows.first(1_000_001*day))
+	crowded := stored{{oldest: 0, newest: day, rows: 1 << 40}}
+	require.Equal(t, firstWindow.Milliseconds(), crowded.first(day))
+	ends := stored{{oldest: -1 << 62, newest: 1<<62 - 1, rows: 1}}
+	require.InDelta(t, maxWindow, ends.first(0), 1, "no overflow")
+	spans := walk(t, newDescent(cursor{at: rows.newest() + 1}, rows.oldest(), 60*day, rows))
+	require.Contains(t, spans, [2]int64{59*day - 1, 60 * day}, "the present begins small again")
 }
 
 func TestWindowsBeginSmallAgainAtTheHorizon(t *testing.T) {
 	hour := time.Hour.Milliseconds()
 	now, future := 1000*hour, 1_000_000*hour
-	spans := walk(t, newDescent(cursor{at: future + 1}, 0, now))
+	spans := walk(t, newDescent(cursor{at: future + 1}, 0, now, nil))
 	present := 0
 	for i, span := range spans {
 		if span[1] == now {
@@ -57,9 +76,9 @@ func TestWindowsMeetWithoutGapOrOverlap(t *testing.T) {
 		span := int64(1) << r.IntN(45)
 		floor := r.Int64N(span) - span/2
 		top := floor + r.Int64N(span)
-		d := newDescent(cursor{at: top + 1}, floor, floor+r.Int64N(span)-span/4)
+		d := newDescent(cursor{at: top + 1}, floor, floor+r.Int64N(span)-span/4, nil)
 		if r.IntN(2) == 0 {
-			d = newDescent(cursor{at: top, id: "id"}, floor, d.horizon)
+			d = newDescent(cursor{at: top, id: "id"}, floor, d.horizon, nil)
 		}
 		d.size = 1 + r.Int64N(1000)
 		spans := walk(t, d)
@@ -73,8 +92,8 @@ func TestWindowsMeetWithoutGapOrOverlap(t *testing.T) {
 
 func TestNothingIsBelowTheFloor(t *testing.T) {
 	for name, d := range map[string]*descent{
-		"cursor at the floor": newDescent(cursor{at: 5}, 5, 100),
-		"cursor below":        newDescent(cursor{at: 4, id: "id"}, 5, 100),
+		"cursor at the floor": newDescent(cursor{at: 5}, 5, 100, nil),
+		"cursor below":        newDescent(cursor{at: 4, id: "id"}, 5, 100, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, ok := d.next()
@@ -84,7 +103,7 @@ func TestNothingIsBelowTheFloor(t *testing.T) {
 }
 
 func TestAPausedWindowGoesOn(t *testing.T) {
-	d := newDescent(cursor{at: 100}, 0, 1<<62)
+	d := newDescent(cursor{at: 100}, 0, 1<<62, nil)
 	d.paused(cursor{at: 50, id: "b"})
 	w, ok := d.next()
 	require.True(t, ok)
@@ -96,7 +115,7 @@ func TestAPausedWindowGoesOn(t *testing.T) {
 
 func TestAWindowTooLargeShrinksAndStaysSmall(t *testing.T) {
 	day := 24 * time.Hour.Milliseconds()
-	d := newDescent(cursor{at: 100 * day}, 0, 1<<62)
+	d := newDescent(cursor{at: 100 * day}, 0, 1<<62, nil)
 	for range 3 {
 		w, _ := d.next()
 		d.passed(w)
