@@ -41,6 +41,8 @@ var (
 		"the body did not come whole, or not in time", "send it again")
 	errContentType = refusal(http.StatusUnsupportedMediaType, codes.InvalidArgument, "CONTENT_TYPE_WRONG",
 		"the body must be JSON", "send the header content-type: application/json")
+	errLastEventID = refusal(http.StatusBadRequest, codes.InvalidArgument, "HEADER_MALFORMED",
+		"the header last-event-id is not UTF-8", "send the id of an event, unchanged")
 	errStopping = refusal(http.StatusServiceUnavailable, codes.Unavailable, "SERVER_STOPPING",
 		"the server is stopping", "connect again")
 	errInternal = grpcserver.NewError(codes.Internal, "INTERNAL",

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func (f *front) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 			f.fail(w, r, err)
 			return
 		}
+		r.URL.RawQuery = withMasks(r.URL.Query(), rt)
 		// ReadTimeout was for the request. What is read from now on only tells that the client is gone.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every test's writer can
 		next(w, r, params)
@@ -78,6 +80,26 @@ func checkQuery(u *url.URL, rt route) error {
 	}
 	return nil
 }
+
+// withMasks returns the query with field masks as proto files name fields: the generated code reads the names of JSON in
+// a body, but not here.
+func withMasks(query url.Values, rt route) string {
+	for key, values := range query {
+		field := rt.method.Input().Fields().ByJSONName(key)
+		if field == nil {
+			field = rt.method.Input().Fields().ByTextName(key)
+		}
+		if field == nil || field.Message() == nil || field.Message().FullName() != "google.protobuf.FieldMask" {
+			continue
+		}
+		for i := range values {
+			values[i] = upperCase.ReplaceAllStringFunc(values[i], func(c string) string { return "_" + strings.ToLower(c) })
+		}
+	}
+	return query.Encode()
+}
+
+var upperCase = regexp.MustCompile("[A-Z]")
 
 // isWithin reports whether a field is another one, or one of its own.
 func isWithin(field, other string) bool { return field == other || strings.HasPrefix(field, other+".") }

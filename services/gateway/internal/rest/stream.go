@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
@@ -126,14 +127,14 @@ func (h *streamHandler) read(r *http.Request, params map[string]string) (proto.M
 		}
 	}
 	token := r.Header.Get(lastEventID)
-	if field := h.request.Descriptor().Fields().ByName("resume_token"); field != nil && token != "" && isMetadata(token) {
+	if !utf8.ValidString(token) {
+		return nil, errLastEventID
+	}
+	if field := h.request.Descriptor().Fields().ByName("resume_token"); field != nil && token != "" {
 		request.ProtoReflect().Set(field, protoreflect.ValueOfString(token))
 	}
 	return request, nil
 }
-
-// isMetadata reports whether text is printable ASCII.
-func isMetadata(text string) bool { return printable(text) == text }
 
 // received is a message of the method, or how it ended: io.EOF is a good end.
 type received struct {

@@ -64,6 +64,8 @@ func newWorld(tb testing.TB, a answers) *world {
 	w := &world{client: &http.Client{Timeout: patience, Transport: &http.Transport{}}, calls: make(chan call, 100)}
 	set := apptest.Settings(tb)
 	grpcConfig := grpcserver.DefaultConfig()
+	// These tests are about the front; they call as fast as they can.
+	grpcConfig.PerCaller.Rate, grpcConfig.PerCaller.Burst = 1e6, 1e6
 	server, err := grpcserver.New(grpcConfig, grpcserver.Settings{
 		Service: "gateway", Logger: set.Logger, Registry: set.Registry,
 		Authenticator: grpcserver.StaticToken{
