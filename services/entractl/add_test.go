@@ -172,18 +172,18 @@ func TestAddSavesNothingUnasked(t *testing.T) {
 		},
 		"no test possible": {
 			args: with("--secret-file", secretFile, "--yes"), fault: unavailable,
-			want: result{1, "", "entractl: connections to Event Hubs cannot be tested yet\nWhat helps: see the log\nNothing was saved; --force saves without a test\n"},
+			want: result{1, "", "entractl: connections to Event Hubs cannot be tested yet (TEST)\nWhat helps: see the log\nNothing was saved; --force saves without a test\n"},
 		},
 		"no test possible, forced": {
 			args: with("--secret-file", secretFile, "--yes", "--force"), fault: unavailable, saved: true,
 			want: result{
 				0, "\nSaved as contoso.\nCollecting begins by itself; how it goes says `entractl integration show contoso`.\n",
-				"entractl: not tested: connections to Event Hubs cannot be tested yet\nWhat helps: see the log\n",
+				"entractl: not tested: connections to Event Hubs cannot be tested yet (TEST)\nWhat helps: see the log\n",
 			},
 		},
 		"the test is refused": {
 			args: with("--secret-file", secretFile, "--yes", "--force"), fault: refuse(codes.InvalidArgument, "the request is not valid", ""),
-			want: result{1, "", "entractl: the request is not valid\n"},
+			want: result{1, "", "entractl: the request is not valid (TEST)\n"},
 		},
 		"unknown data type": {
 			args: with("--secret-file", secretFile, "--yes", "--without", "nope"), report: connected(),

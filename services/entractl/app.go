@@ -13,8 +13,7 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-func newApp(t *target, p Process) *cobra.Command {
-	c := &caller{Process: p, target: t}
+func newApp(c *caller) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "app",
 		Aliases: []string{"apps"},

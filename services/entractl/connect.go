@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -18,14 +17,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
-)
 
-// Where a gateway is and where its token lies unless told otherwise: as `entraflow up` has it.
-const (
-	defaultServer    = "127.0.0.1:7300"
-	defaultTokenFile = "data/credentials/gateway.token"
-	envServer        = "ENTRAFLOW_SERVER"
-	envTokenFile     = "ENTRAFLOW_TOKEN_FILE"
+	"github.com/entraflow/entraflow/services/entractl/internal/issuer"
 )
 
 const (
@@ -40,87 +33,120 @@ const (
 	maxBackoff       = 10 * time.Second
 )
 
-// target is the gateway to ask.
-type target struct {
-	server, tokenFile, caFile string
-	tls                       bool
-}
-
 // connect prepares a connection; the gateway is dialed at the first call.
 func (t *target) connect() (*grpc.ClientConn, error) {
-	transport, err := t.transport()
+	at, err := t.resolve()
 	if err != nil {
 		return nil, err
 	}
-	token, err := t.token()
+	transport, err := at.transport()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(t.server,
+	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
-		grpc.WithPerRPCCredentials(token),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepAliveTime, Timeout: keepAliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: connectBackoff, Multiplier: 2, MaxDelay: maxBackoff},
 		}),
-	)
+	}
+	signsIn, err := t.credentials(at)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--server %s: %w", t.server, err)}
+		return nil, err
+	}
+	if signsIn != nil {
+		options = append(options, grpc.WithPerRPCCredentials(signsIn))
+	}
+	conn, err := grpc.NewClient(at.Server, options...)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--server %s: %w", at.Server, err)}
 	}
 	return conn, nil
 }
 
-func (t *target) transport() (credentials.TransportCredentials, error) {
-	if t.caFile == "" && t.tls {
-		return credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12}), nil
+// credentials are what each call carries; nil for a certificate, which the connection shows.
+func (t *target) credentials(at *place) (credentials.PerRPCCredentials, error) {
+	switch at.method {
+	case byFile:
+		return readToken(at.TokenFile)
+	case byAPIToken:
+		return bearer(at.login.APIToken), nil
+	case byOIDC:
+		return newSession(t.store, at), nil
+	case byCertificate:
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("nobody has signed in to the gateway at %s yet\nSign in with `entractl login --context %s`", at.Server, at.Name)
 	}
-	if t.caFile == "" {
-		if !isLoopback(t.server) {
-			return nil, usageError{fmt.Errorf("--server %s is not this machine: without TLS the token could be read on the way; use --tls or --ca-file", t.server)}
+}
+
+func (p *place) transport() (credentials.TransportCredentials, error) {
+	if p.CAFile == "" && !p.TLS {
+		if p.CertificateFile != "" {
+			return nil, usageError{fmt.Errorf("--%s needs --tls or --ca-file", flagCertificate)}
+		}
+		if !isLoopback(p.Server) {
+			return nil, usageError{fmt.Errorf("--server %s is not this machine: without TLS the token could be read on the way; use --tls or --ca-file", p.Server)}
 		}
 		return insecure.NewCredentials(), nil
 	}
-	pem, err := os.ReadFile(t.caFile)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--ca-file: %w", err)}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if p.CAFile != "" {
+		pem, err := os.ReadFile(p.CAFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--ca-file: %w", err)}
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usageError{fmt.Errorf("--ca-file: %s holds no certificate", p.CAFile)}
+		}
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, usageError{fmt.Errorf("--ca-file: %s holds no certificate", t.caFile)}
+	if p.CertificateFile != "" {
+		pair, err := tls.LoadX509KeyPair(p.CertificateFile, p.KeyFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--%s: %w", flagCertificate, err)}
+		}
+		config.Certificates = []tls.Certificate{pair}
 	}
-	return credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}), nil
+	return credentials.NewTLS(config), nil
 }
 
-// token reads the token file.
-func (t *target) token() (bearer, error) {
-	info, err := os.Stat(t.tokenFile)
+// readToken reads a token file.
+func readToken(file string) (bearer, error) {
+	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("there is no token file %s\n"+
 			"The gateway makes it at its first start: run entractl in the folder where `entraflow up` runs,\n"+
-			"or name the file with --token-file or %s", t.tokenFile, envTokenFile)
+			"or name the file with --token-file or %s. To another gateway sign in with `entractl login`", file, envTokenFile)
 	}
 	if err == nil && info.Size() > maxTokenFile {
-		err = fmt.Errorf("%s is too large for a token", t.tokenFile)
+		err = fmt.Errorf("%s is too large for a token", file)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading token file: %w", err)
 	}
-	text, err := os.ReadFile(t.tokenFile)
+	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("the token file %s belongs to another user: become that user, or ask for a copy", t.tokenFile)
+		return "", fmt.Errorf("the token file %s belongs to another user: become that user, or ask for a copy", file)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading token file: %w", err)
 	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return "", fmt.Errorf("the file %s holds no token", t.tokenFile)
+	token, ok := tokenOf(string(text))
+	if !ok {
+		return "", fmt.Errorf("the file %s holds no token", file)
 	}
 	return bearer(token), nil
 }
 
-// bearer sends a token with each call. Transport is decided by target.transport.
+// tokenOf returns the one word that a text is.
+func tokenOf(text string) (string, bool) {
+	token := strings.TrimSpace(text)
+	return token, token != "" && !strings.ContainsAny(token, " \t\r\n")
+}
+
+// bearer sends a token with each call. Transport is decided by place.transport.
 type bearer string
 
 func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
@@ -131,12 +157,5 @@ func (b bearer) RequireTransportSecurity() bool { return false }
 
 func isLoopback(server string) bool {
 	host, _, err := net.SplitHostPort(server)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.Unmap().IsLoopback()
+	return err == nil && issuer.IsLoopback(host)
 }

@@ -158,7 +158,7 @@ a9           1          0       2026-11-28 08:09Z
 
 func TestUserShow(t *testing.T) {
 	s := newServer(t)
-	require.Equal(t, result{1, "", "entractl: the directory has no such object\nWhat helps: check the id and the tenant\n"},
+	require.Equal(t, result{1, "", "entractl: the directory has no such object (TEST)\nWhat helps: check the id and the tenant\n"},
 		s.run(t.Context(), "user", "show", "nobody"))
 	s.profile = adaProfile()
 	require.Equal(t, result{stdout: adaShown}, s.run(t.Context(), "users", "show", "ada@example.com", "--tenant", tenantID))

@@ -24,8 +24,10 @@ const (
 
 // Process is what the program gets from its surroundings.
 type Process struct {
-	Args           []string // without the program's name
-	Getenv         func(string) string
+	Args   []string // without the program's name
+	Getenv func(string) string
+	// ConfigDir is the folder of the user's configuration, as os.UserConfigDir has it. Empty: there is none.
+	ConfigDir      string
 	Stdin          io.Reader // what answers come from; nil is empty
 	Stdout, Stderr io.Writer
 	Terminal       Terminal
@@ -39,7 +41,10 @@ func Main(ctx context.Context, p Process) int {
 	root.SetErr(p.Stderr)
 	// What fails before this hook are flags and arguments.
 	began := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		began = true
+		return checkColor(cmd.Flag("color").Value.String())
+	}
 	err := root.ExecuteContext(ctx)
 	_, wrong := errors.AsType[usageError](err)
 	switch {
@@ -63,24 +68,24 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func newRoot(p Process) *cobra.Command {
-	var target target
+	target := newTarget(p)
 	root := &cobra.Command{
 		Use:   "entractl",
 		Short: "Ask an Entraflow gateway",
 		Long: "Searches sign-ins, follows events, looks into directories and connects tenants at an Entraflow gateway.\n\n" +
-			"Where it looks: --server, else " + envServer + ", else " + defaultServer + ".\n" +
-			"Its token: the file --token-file, else " + envTokenFile + ", else " + defaultTokenFile + ",\n" +
-			"which `entraflow up` makes in the folder it runs in.",
+			"Where it looks: --server, else " + envServer + ", else the context's, else " + defaultServer + ".\n" +
+			"Its token: the file --token-file, else " + envTokenFile + ", else the context's login, else the file\n" +
+			defaultTokenFile + ", which `entraflow up` makes in the folder it runs in.\n" +
+			"`entractl context` keeps gateways under names, `entractl login` signs in to them.",
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	flags := root.PersistentFlags()
-	flags.StringVar(&target.server, "server", orDefault(p.Getenv(envServer), defaultServer), "host:port of the gateway")
-	flags.StringVar(&target.tokenFile, "token-file", orDefault(p.Getenv(envTokenFile), defaultTokenFile), "file that holds the gateway's token")
-	flags.BoolVar(&target.tls, "tls", false, "use TLS, with the system's certificate authorities")
-	flags.StringVar(&target.caFile, "ca-file", "", "use TLS, with the certificate authorities in this PEM file")
-	root.AddCommand(newSignIns(&target), newTail(&target), newHealth(&target), newIntegration(&target, p),
-		newUser(&target, p), newGroup(&target, p), newApp(&target, p))
+	target.addFlags(root)
+	c := &caller{Process: p, target: target}
+	root.AddCommand(
+		newSignIns(c), newTail(c), newIntegration(c), newUser(c), newGroup(c), newApp(c),
+		newLogin(c), newLogout(c), newWhoami(c), newContext(c), newToken(c), newAudit(c), newStatus(c), newHealth(c), newDocs(),
+	)
 	for _, cmd := range root.Commands() {
 		cmd.Args = cobra.NoArgs
 	}
@@ -92,11 +97,4 @@ func version() string {
 		return info.Main.Version
 	}
 	return "devel"
-}
-
-func orDefault(value, fallback string) string {
-	if value == "" {
-		return fallback
-	}
-	return value
 }

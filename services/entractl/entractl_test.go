@@ -55,14 +55,14 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			[]string{"health", "--token-file", missing},
 			1,
 			"there is no token file " + missing + "\nThe gateway makes it at its first start: run entractl in the folder where `entraflow up` runs,\n" +
-				"or name the file with --token-file or ENTRAFLOW_TOKEN_FILE\n",
+				"or name the file with --token-file or ENTRAFLOW_TOKEN_FILE. To another gateway sign in with `entractl login`\n",
 		},
 		"empty token": {[]string{"health", "--token-file", file("empty", "\n")}, 1, "the file " + filepath.Join(folder, "empty") + " holds no token\n"},
 		"wrong token": {
 			[]string{"health", "--token-file", wrong},
 			1,
-			"the gateway at " + s.address + " rejected the token in " + wrong + "\n" +
-				"Is it this gateway's? `entraflow up` keeps its own in its data folder, under credentials/gateway.token\n",
+			"the gateway at " + s.address + " rejected the token in " + wrong + " (TEST)\n" +
+				"Is it this gateway's? `entraflow up` keeps its own in its data folder, under credentials/gateway.token;\nto another gateway sign in with `entractl login`\n",
 		},
 		"field":  {[]string{"signins"}, 1, "filter.ip: must be an address\nthe request is not valid\nWhat helps: correct the fields\n"},
 		"remote": {[]string{"health", "--server", "203.0.113.1:7300"}, 2, "--server 203.0.113.1:7300 is not this machine: without TLS the token could be read on the way; use --tls or --ca-file\n"},
@@ -75,7 +75,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"since":    {[]string{"signins", "--since", "yesterday"}, 2, "--since \"yesterday\" must be a time span before now (30m, 24h, 7d), a date (2026-11-24) or a time (2026-11-24T12:00:00Z)\n"},
 		"outcome":  {[]string{"signins", "--outcome", "x"}, 2, "--outcome \"x\" must be one of failure, interrupted, success\n"},
 		"type":     {[]string{"signins", "--type", "x"}, 2, "--type \"x\" must be one of adfs, interactive, managed_identity, non_interactive, service_principal\n"},
-		"output":   {[]string{"signins", "-o", "xml"}, 2, "-o \"xml\" must be table, json or ndjson\n"},
+		"output":   {[]string{"signins", "-o", "xml"}, 2, "-o \"xml\" must be table, json, yaml or ndjson\n"},
 		"limit":    {[]string{"signins", "--limit", "-1"}, 2, "--limit -1 must not be negative\n"},
 		"both":     {[]string{"tail", "--since", "1h", "--resume", "x"}, 2, "--since and --resume exclude each other\n"},
 	}
@@ -108,11 +108,11 @@ func TestCompletion(t *testing.T) {
 		require.Contains(t, got.stdout, "entractl")
 	}
 	for flag, want := range map[string]string{
-		"signins --outcome": "failure\ninterrupted\nsuccess\n:4\n", "signins -o": "table\njson\nndjson\n:4\n",
+		"signins --outcome": "failure\ninterrupted\nsuccess\n:4\n", "signins -o": "table\njson\nyaml\nndjson\n:4\n",
 		"signins --type":   "adfs\ninteractive\nmanaged_identity\nnon_interactive\nservice_principal\n:4\n",
 		"user list --type": "guest\nmember\n:4\n", "user show -o": "table\njson\nyaml\n:4\n",
 		"user list --class": "admin\ndisabled\nemergency_access\nguest\nmember\nnon_human\nresource\nshared_mailbox\nsynced\n:4\n",
-		"tail -o":           "line\njson\n:4\n", "tail --kinds": "signin\naudit\nrisk_detection\nrisky_user\nprovisioning\n:4\n",
+		"tail -o":           "table\njson\nyaml\nndjson\n:4\n", "tail --kinds": "signin\naudit\nrisk_detection\nrisky_user\nprovisioning\n:4\n",
 	} {
 		got := run(t.Context(), nil, append([]string{"__complete"}, append(strings.Fields(flag), "")...)...)
 		require.Equal(t, want, got.stdout, flag)

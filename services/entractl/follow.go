@@ -143,7 +143,7 @@ func (c *caller) receiveRun(ctx context.Context, s *service, name string, to cha
 		if alive {
 			wait, heard = firstWait, time.Now()
 		}
-		if ctx.Err() != nil || heard.IsZero() || !passes(err) || time.Since(heard) > maxSilence {
+		if ctx.Err() != nil || heard.IsZero() || !passes(err) && !(alive && c.target.renews(err)) || time.Since(heard) > maxSilence {
 			return c.target.explain(ctx, err)
 		}
 		send(update{note: fmt.Sprintf("connection lost (%s); trying again in %s", clean(status.Convert(err).Message()), wait)})

@@ -97,7 +97,7 @@ func TestWatchGoesOnAfterABreak(t *testing.T) {
 func TestWatchOfNoRun(t *testing.T) {
 	s := newServer(t)
 	s.watch = sending(refuse(codes.NotFound, "there is no such run", "list the integration's runs"))
-	require.Equal(t, result{1, "", "entractl: there is no such run\nWhat helps: list the integration's runs\n"},
+	require.Equal(t, result{1, "", "entractl: there is no such run (TEST)\nWhat helps: list the integration's runs\n"},
 		s.run(t.Context(), "integration", "watch", "contoso", "r1"))
 }
 

@@ -8,8 +8,7 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-func newGroup(t *target, p Process) *cobra.Command {
-	c := &caller{Process: p, target: t}
+func newGroup(c *caller) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "group",
 		Aliases: []string{"groups"},

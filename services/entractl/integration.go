@@ -34,8 +34,7 @@ type service struct {
 	conn *grpc.ClientConn
 }
 
-func newIntegration(t *target, p Process) *cobra.Command {
-	c := &caller{Process: p, target: t}
+func newIntegration(c *caller) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "integration",
 		Aliases: []string{"integrations"},

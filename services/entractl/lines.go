@@ -10,12 +10,15 @@ import (
 )
 
 // eventLines writes an event a line, for people.
-type eventLines struct{ to io.Writer }
+type eventLines struct {
+	to    io.Writer
+	style style
+}
 
 func (p eventLines) print(events []*eventv1.Event) error {
 	for _, e := range events {
 		_, err := fmt.Fprintf(p.to, "%s  %-14s  %s  %s\n",
-			formatTime(e.GetOccurredAt()), clean(e.GetKind()), clean(e.GetTenantId()), clean(summary(e)))
+			formatTime(e.GetOccurredAt()), clean(e.GetKind()), clean(e.GetTenantId()), p.style.summary(e))
 		if err != nil {
 			return err
 		}
@@ -26,7 +29,16 @@ func (p eventLines) print(events []*eventv1.Event) error {
 func (p eventLines) close() error { return nil }
 
 // summary is what a person wants to know of an event first.
-func summary(e *eventv1.Event) string {
+func (s style) summary(e *eventv1.Event) string {
+	parts := summary(e)
+	for i, part := range parts {
+		part = clean(part)
+		parts[i] = s.paint(tints[part], part)
+	}
+	return strings.Join(parts, "  ")
+}
+
+func summary(e *eventv1.Event) []string {
 	var parts []string
 	switch p := e.GetPayload().(type) {
 	case *eventv1.Event_SignIn:
@@ -52,5 +64,5 @@ func summary(e *eventv1.Event) string {
 	case *eventv1.Event_Other:
 		parts = []string{e.GetCategory(), p.Other.GetOperation(), p.Other.GetResult()}
 	}
-	return strings.Join(slices.DeleteFunc(parts, func(text string) bool { return text == "" }), "  ")
+	return slices.DeleteFunc(parts, func(text string) bool { return text == "" })
 }

@@ -13,19 +13,30 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// format is how a result is written: formatTable, formatJSON or formatYAML.
+// format is how a result is written: formatTable, formatJSON or formatYAML, and events also as formatLines.
 type format string
 
 const (
 	formatTable format = "table"
 	formatJSON  format = "json"
 	formatYAML  format = "yaml"
+	formatLines format = "ndjson"
 )
 
 // addFormat gives a command the flag -o.
 func addFormat(cmd *cobra.Command, f *string) {
 	cmd.Flags().StringVarP(f, "output", "o", string(formatTable), "table, json or yaml")
 	complete(cmd, "output", string(formatTable), string(formatJSON), string(formatYAML))
+}
+
+// addEventFormat gives a command that writes events the flag -o.
+func addEventFormat(cmd *cobra.Command, f *string) {
+	cmd.Flags().StringVarP(f, "output", "o", string(formatTable), "table, json, yaml or ndjson: an object a line")
+	complete(cmd, "output", string(formatTable), string(formatJSON), string(formatYAML), string(formatLines))
+}
+
+func errEventFormat(text string) error {
+	return usageError{fmt.Errorf("-o %q must be table, json, yaml or ndjson", text)}
 }
 
 func parseFormat(text string) (format, error) {
@@ -62,6 +73,15 @@ func writeMessages[M proto.Message](to io.Writer, f format, all []M) error {
 	}
 	list.WriteByte(']')
 	return writeJSON(to, f, list.Bytes())
+}
+
+// writeValue writes what is no message of the API; its texts are clean.
+func writeValue(to io.Writer, f format, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding %T: %w", value, err)
+	}
+	return writeJSON(to, f, text)
 }
 
 func messageJSON(m proto.Message) ([]byte, error) {

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -135,27 +135,64 @@ func (p *arrayJSON) close() error {
 	return err
 }
 
-// signInTable writes sign-ins in columns.
+// listYAML writes one list, or with documents set each event as a document of its own.
+type listYAML struct {
+	to        io.Writer
+	documents bool
+	count     int
+}
+
+func (p *listYAML) print(events []*eventv1.Event) error {
+	for _, e := range events {
+		text, err := eventJSON(e)
+		if err != nil {
+			return err
+		}
+		if !p.documents {
+			text = slices.Concat([]byte{'['}, text, []byte{']'})
+		} else if p.count > 0 {
+			if _, err := io.WriteString(p.to, "---\n"); err != nil {
+				return err
+			}
+		}
+		p.count++
+		if err := writeJSON(p.to, formatYAML, text); err != nil {
+			return fmt.Errorf("encoding event %s: %w", e.GetId(), err)
+		}
+	}
+	return nil
+}
+
+func (p *listYAML) close() error {
+	if p.count > 0 || p.documents {
+		return nil
+	}
+	_, err := io.WriteString(p.to, "[]\n")
+	return err
+}
+
+// signInTable writes sign-ins in columns, which a later page may widen but never narrows.
 type signInTable struct {
-	to     io.Writer
-	header bool // was written
+	to      io.Writer
+	columns columns
+	header  bool // was written
 }
 
 func (p *signInTable) print(events []*eventv1.Event) error {
-	const padding = 2
-	w := tabwriter.NewWriter(p.to, 0, 0, padding, ' ', 0)
+	var rows [][]string
 	if !p.header {
-		fmt.Fprintln(w, "TIME\tTYPE\tUSER\tAPP\tIP\tCOUNTRY\tOUTCOME\tERROR")
-		p.header = true
+		rows = append(rows, []string{"TIME", "TYPE", "USER", "APP", "IP", "COUNTRY", "OUTCOME", "ERROR"})
 	}
 	for _, e := range events {
 		s := e.GetSignIn()
-		fmt.Fprintln(w, strings.Join([]string{
+		rows = append(rows, []string{
 			formatTime(e.GetOccurredAt()), typeName(s.GetType()), cell(who(s)), cell(app(s)), cell(s.GetIpAddress()),
 			cell(s.GetLocation().GetCountry()), cell(s.GetOutcome()), errorCode(s),
-		}, "\t"))
+		})
 	}
-	return w.Flush()
+	head := !p.header
+	p.header = true
+	return p.columns.write(p.to, rows, head)
 }
 
 func (p *signInTable) close() error { return nil }

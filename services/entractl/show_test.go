@@ -62,7 +62,7 @@ State           new
 
 The collector has not seen it yet.
 `}, s.run(t.Context(), "integrations", "show", "hub"))
-	require.Equal(t, result{1, "", "entractl: there is no such integration\nWhat helps: list them to see which there are\n"},
+	require.Equal(t, result{1, "", "entractl: there is no such integration (TEST)\nWhat helps: list them to see which there are\n"},
 		s.run(t.Context(), "integration", "show", "nope"))
 }
 

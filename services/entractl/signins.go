@@ -3,7 +3,6 @@ package entractl
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -30,11 +29,12 @@ type signInsFlags struct {
 	raw                            bool
 }
 
-func newSignIns(t *target) *cobra.Command {
+func newSignIns(c *caller) *cobra.Command {
 	var f signInsFlags
 	cmd := &cobra.Command{
-		Use:   "signins",
-		Short: "Search sign-ins, newest first",
+		Use:     "signins",
+		Aliases: []string{"signin", "sign-ins"},
+		Short:   "Search sign-ins, newest first",
 		Example: "  entractl signins --since 24h\n" +
 			"  entractl signins --user ada.lund@example.com --outcome failure --since 7d\n" +
 			"  entractl signins --ip 203.0.113.0/24 --limit 0 -o ndjson > signins.ndjson",
@@ -43,11 +43,11 @@ func newSignIns(t *target) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := f.printer(cmd.OutOrStdout())
+			out, err := f.printer(c)
 			if err != nil {
 				return err
 			}
-			return t.searchSignIns(cmd.Context(), req, f.limit, out)
+			return c.target.searchSignIns(cmd.Context(), req, f.limit, out)
 		},
 	}
 	flags := cmd.Flags()
@@ -62,9 +62,8 @@ func newSignIns(t *target) *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "not before: 30m, 24h, 7d, a date or a time")
 	flags.StringVar(&f.until, "until", "", "before, likewise")
 	flags.IntVar(&f.limit, "limit", defaultLimit, "most sign-ins to show; 0: all")
-	flags.BoolVar(&f.raw, "raw", false, "with the record as Entra wrote it (json and ndjson)")
-	flags.StringVarP(&f.output, "output", "o", "table", "table, json or ndjson")
-	complete(cmd, "output", "table", "json", "ndjson")
+	flags.BoolVar(&f.raw, "raw", false, "with the record as Entra wrote it (json, yaml and ndjson)")
+	addEventFormat(cmd, &f.output)
 	complete(cmd, "outcome", names(outcomes())...)
 	complete(cmd, "type", names(types())...)
 	return cmd
@@ -100,16 +99,18 @@ func (f *signInsFlags) request(now time.Time) (*controlv1.SearchSignInsRequest, 
 	return &controlv1.SearchSignInsRequest{Filter: filter, IncludeRaw: f.raw}, nil
 }
 
-func (f *signInsFlags) printer(to io.Writer) (printer, error) {
-	switch f.output {
-	case "table":
-		return &signInTable{to: to}, nil
-	case "json":
-		return &arrayJSON{to: to}, nil
-	case "ndjson":
-		return lineJSON{to: to}, nil
+func (f *signInsFlags) printer(c *caller) (printer, error) {
+	switch format(f.output) {
+	case formatTable:
+		return &signInTable{to: c.Stdout, columns: columns{style: c.style()}}, nil
+	case formatJSON:
+		return &arrayJSON{to: c.Stdout}, nil
+	case formatYAML:
+		return &listYAML{to: c.Stdout}, nil
+	case formatLines:
+		return lineJSON{to: c.Stdout}, nil
 	default:
-		return nil, usageError{fmt.Errorf("-o %q must be table, json or ndjson", f.output)}
+		return nil, errEventFormat(f.output)
 	}
 }
 

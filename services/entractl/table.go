@@ -21,11 +21,12 @@ const (
 	yellow = "33"
 )
 
-// tints are the words that a table shows in a colour.
+// tints are the words that tables and lines show in a colour: outcomes, states and severities.
 var tints = map[string]string{
-	"yes": green, "ok": green, "succeeded": green,
-	"no": yellow, "stalled": yellow, "partly succeeded": yellow, "disabled": yellow,
-	"failed": red, "cancelled": red, "problem": red, "expired": red,
+	"yes": green, "ok": green, "OK": green, "succeeded": green, "success": green, "serving": green,
+	"no": yellow, "stalled": yellow, "partly succeeded": yellow, "disabled": yellow, "interrupted": yellow, "medium": yellow,
+	"failed": red, "cancelled": red, "problem": red, "expired": red, "failure": red, "high": red, "revoked": red,
+	"down": red, "not serving": red, "PERMISSION_DENIED": red, "UNAUTHENTICATED": red,
 }
 
 func (s style) paint(colour, text string) string {
@@ -37,14 +38,24 @@ func (s style) paint(colour, text string) string {
 
 // table writes rows in columns, the first row as their heads. Its cells are clean and without line ends.
 func (s style) table(to io.Writer, rows [][]string) error {
+	return (&columns{style: s}).write(to, rows, true)
+}
+
+// columns writes rows as they come. A column is as wide as its widest cell so far.
+type columns struct {
+	style  style
+	widths []int
+}
+
+// write writes rows; head says that the first has the heads.
+func (c *columns) write(to io.Writer, rows [][]string, head bool) error {
 	const gap = 2
-	var widths []int
 	for _, row := range rows {
 		for i, text := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
+			if i == len(c.widths) {
+				c.widths = append(c.widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+			c.widths[i] = max(c.widths[i], utf8.RuneCountInString(text))
 		}
 	}
 	var b strings.Builder
@@ -54,11 +65,11 @@ func (s style) table(to io.Writer, rows [][]string) error {
 		for i, text := range row {
 			line.WriteString(strings.Repeat(" ", pad))
 			colour := tints[text]
-			if n == 0 {
+			if n == 0 && head {
 				colour = bold
 			}
-			line.WriteString(s.paint(colour, text))
-			pad = widths[i] - utf8.RuneCountInString(text) + gap
+			line.WriteString(c.style.paint(colour, text))
+			pad = c.widths[i] - utf8.RuneCountInString(text) + gap
 		}
 		b.WriteString(strings.TrimRight(line.String(), " "))
 		b.WriteByte('\n')

@@ -24,22 +24,28 @@ const (
 type tailFlags struct {
 	kinds, tenants        []string
 	since, resume, output string
+	filter                string
 	max                   int
 	raw                   bool
 }
 
-func newTail(t *target) *cobra.Command {
+func newTail(c *caller) *cobra.Command {
 	var f tailFlags
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Show events as they come",
 		Long: "Shows events as they come, until Ctrl-C. When the connection breaks it connects again and goes on\n" +
-			"behind the last event. At its end it prints the token that --resume goes on with.",
+			"behind the last event. At its end it prints the token that --resume goes on with.\n\n" +
+			"--filter takes a CEL expression (https://cel.dev) over the event, by the names of entraflow.event.v1.Event: what\n" +
+			"`-o yaml` shows. Events that it cannot be evaluated for are left out and counted.",
 		Example: "  entractl tail\n" +
 			"  entractl tail --kinds signin,audit --since 1h\n" +
-			"  entractl tail --kinds signin -o json | jq .sign_in.ip_address",
+			"  entractl tail --filter 'event.kind == \"signin\" && event.sign_in.outcome == \"failure\"'\n" +
+			"  entractl tail --kinds signin --filter 'event.sign_in.location.country in [\"RU\", \"KP\"]'\n" +
+			"  entractl tail --kinds audit --filter 'event.audit.activity.contains(\"role\")' --max 10 -o yaml\n" +
+			"  entractl tail --kinds signin -o ndjson | jq .sign_in.ip_address",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tail, err := f.tail(cmd, t)
+			tail, err := f.tail(c)
 			if err != nil {
 				return err
 			}
@@ -49,19 +55,27 @@ func newTail(t *target) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.kinds, "kinds", nil, "kinds of event such as signin,audit,risk_detection; all by default")
 	flags.StringSliceVar(&f.tenants, "tenants", nil, "directory (tenant) ids; all by default")
+	flags.StringVar(&f.filter, "filter", "", "CEL expression that must be true of an event")
 	flags.StringVar(&f.since, "since", "", "begin earlier: 30m, 24h, 7d, a date or a time")
 	flags.StringVar(&f.resume, "resume", "", "go on behind the place of this token")
 	flags.IntVar(&f.max, "max", 0, "end after so many events; 0: never")
-	flags.BoolVar(&f.raw, "raw", false, "with the record as Entra wrote it (json)")
-	flags.StringVarP(&f.output, "output", "o", "line", "line, or json: an object a line")
-	complete(cmd, "output", "line", "json")
-	complete(cmd, "kinds", "signin", "audit", "risk_detection", "risky_user", "provisioning")
+	flags.BoolVar(&f.raw, "raw", false, "with the record as Entra wrote it (json, yaml and ndjson)")
+	flags.StringVarP(&f.output, "output", "o", string(formatTable),
+		"table: a line an event; yaml: a document an event; json and ndjson: an object a line")
+	complete(cmd, "output", string(formatTable), string(formatJSON), string(formatYAML), string(formatLines))
+	complete(cmd, "kinds", eventKinds()...)
+	complete(cmd, "filter")
 	return cmd
 }
 
+// eventKinds are the kinds that shell completion offers; the bus decides which there are.
+func eventKinds() []string {
+	return []string{"signin", "audit", "risk_detection", "risky_user", "provisioning"}
+}
+
 // tail checks the flags.
-func (f *tailFlags) tail(cmd *cobra.Command, t *target) (*tail, error) {
-	req := &controlv1.SubscribeRequest{Kinds: f.kinds, TenantIds: f.tenants, IncludeRaw: f.raw}
+func (f *tailFlags) tail(c *caller) (*tail, error) {
+	req := &controlv1.SubscribeRequest{Kinds: f.kinds, TenantIds: f.tenants, IncludeRaw: f.raw, Filter: f.filter}
 	since, err := parseTime("since", f.since, time.Now())
 	switch {
 	case err != nil:
@@ -76,15 +90,18 @@ func (f *tailFlags) tail(cmd *cobra.Command, t *target) (*tail, error) {
 	if f.max < 0 {
 		return nil, usageError{fmt.Errorf("--max %d must not be negative", f.max)}
 	}
-	out := printer(eventLines{cmd.OutOrStdout()})
+	var out printer
 	switch f.output {
-	case "line":
-	case "json":
-		out = lineJSON{cmd.OutOrStdout()}
+	case string(formatTable), "line": // its name until there were others
+		out = eventLines{c.Stdout, c.style()}
+	case string(formatJSON), string(formatLines):
+		out = lineJSON{c.Stdout}
+	case string(formatYAML):
+		out = &listYAML{to: c.Stdout, documents: true}
 	default:
-		return nil, usageError{fmt.Errorf("-o %q must be line or json", f.output)}
+		return nil, errEventFormat(f.output)
 	}
-	return &tail{target: t, req: req, max: f.max, out: out, notes: cmd.ErrOrStderr()}, nil
+	return &tail{target: c.target, req: req, max: f.max, out: out, notes: c.Stderr}, nil
 }
 
 // tail is a subscription that outlives its connections.
@@ -96,6 +113,7 @@ type tail struct {
 	notes  io.Writer
 
 	printed int
+	failed  uint64 // events that the filter failed for
 	token   string // behind what was printed; empty before the first response
 	alive   bool   // the last connection brought a response
 }
@@ -116,7 +134,7 @@ func (t *tail) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errEnough):
 			return nil
-		case t.token == "" || !passes(err):
+		case t.token == "" || !passes(err) && !(t.alive && t.target.renews(err)):
 			return t.target.explain(ctx, err)
 		case t.alive:
 			wait = firstWait
@@ -154,6 +172,7 @@ func (t *tail) receive(stream grpc.ServerStreamingClient[controlv1.SubscribeResp
 		return err
 	}
 	t.alive = true
+	t.sayFilterErrors(response.GetFilterErrors())
 	events := response.GetEvents()
 	enough := t.max > 0 && t.printed+len(events) >= t.max
 	if enough {
@@ -173,7 +192,18 @@ func (t *tail) receive(stream grpc.ServerStreamingClient[controlv1.SubscribeResp
 	return nil
 }
 
+// sayFilterErrors says at the first failure of the filter what it means, and at the end how many there were.
+func (t *tail) sayFilterErrors(failed uint64) {
+	if failed > 0 && t.failed == 0 {
+		fmt.Fprint(t.notes, "entractl: the filter failed for some events, which are left out: does it ask for a field that not every event has?\n")
+	}
+	t.failed += failed
+}
+
 func (t *tail) sayResume() {
+	if t.failed > 0 {
+		fmt.Fprintf(t.notes, "entractl: the filter failed for %s\n", plural(t.failed, "event"))
+	}
 	if t.token == "" {
 		return
 	}
@@ -193,6 +223,11 @@ func pause(ctx context.Context, wait time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// renews reports whether a call that was let in before failed because its login ended, which the next one exchanges.
+func (t *target) renews(err error) bool {
+	return t.at != nil && t.at.method == byOIDC && status.Code(err) == codes.Unauthenticated
 }
 
 // passes reports whether connecting again may help.

@@ -92,7 +92,7 @@ func TestTailStopsWhereTryingAgainDoesNotHelp(t *testing.T) {
 	got := s.run(t.Context(), "tail")
 	require.Equal(t, 1, got.code)
 	require.Equal(t, 1, calls)
-	require.Equal(t, "entractl: 0 events; go on with --resume 1\nentractl: the stream no longer holds it\nWhat helps: use start_time\n", got.stderr)
+	require.Equal(t, "entractl: 0 events; go on with --resume 1\nentractl: the stream no longer holds it (TEST)\nWhat helps: use start_time\n", got.stderr)
 }
 
 func TestTailAsksForWhatItsFlagsSay(t *testing.T) {

@@ -71,7 +71,7 @@ func await(ctx context.Context, read func() (string, error)) (string, error) {
 	}
 }
 
-// caller runs the commands of `entractl integration`. It is used by one command and one goroutine.
+// caller is what a command runs with. It is used by one command and one goroutine.
 type caller struct {
 	Process
 	target  *target
@@ -80,9 +80,6 @@ type caller struct {
 
 // fancy reports whether Stdout obeys control sequences.
 func (c *caller) fancy() bool { return c.Terminal.Out && c.getenv("TERM") != "dumb" }
-
-// style is how Stdout is written.
-func (c *caller) style() style { return style{colours: c.fancy() && c.getenv("NO_COLOR") == ""} }
 
 func (c *caller) getenv(name string) string {
 	if c.Getenv == nil {

@@ -11,8 +11,7 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-func newUser(t *target, p Process) *cobra.Command {
-	c := &caller{Process: p, target: t}
+func newUser(c *caller) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "user",
 		Aliases: []string{"users"},
