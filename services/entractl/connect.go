@@ -30,6 +30,7 @@ const (
 	keepAliveTime    = 20 * time.Second
 	keepAliveTimeout = 10 * time.Second
 	connectBackoff   = 250 * time.Millisecond
+	connectTimeout   = 20 * time.Second
 	maxBackoff       = 10 * time.Second
 )
 
@@ -48,7 +49,8 @@ func (t *target) connect() (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepAliveTime, Timeout: keepAliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: backoff.Config{BaseDelay: connectBackoff, Multiplier: 2, MaxDelay: maxBackoff},
+			Backoff:           backoff.Config{BaseDelay: connectBackoff, Multiplier: 2, MaxDelay: maxBackoff},
+			MinConnectTimeout: connectTimeout, // else an attempt has as long as the backoff
 		}),
 	}
 	signsIn, err := t.credentials(at)

@@ -1,11 +1,15 @@
 package entractl
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/entraflow/entraflow/services/entractl/internal/contexts"
+	"github.com/entraflow/entraflow/services/entractl/internal/issuer"
 )
 
 func newContextSet(c *caller) *cobra.Command {
@@ -77,4 +81,63 @@ func (t *target) apply(x *contexts.Context) error {
 		return err
 	}
 	return nil
+}
+
+// oidcFlags say where one signs in.
+type oidcFlags struct {
+	url, clientID, audience, caFile string
+	scopes                          []string
+}
+
+func (f *oidcFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.url, "issuer", "", "URL of the OpenID Connect issuer to sign in at")
+	flags.StringVar(&f.clientID, "client-id", "", "client to sign in with: a public one that may use the device flow")
+	flags.StringSliceVar(&f.scopes, "scope", nil, "scopes to ask for beside openid and offline_access, with commas")
+	flags.StringVar(&f.audience, "audience", "", "audience to ask for, of issuers that take one")
+	flags.StringVar(&f.caFile, "issuer-ca-file", "", "PEM file with the issuer's certificate authorities")
+}
+
+// apply changes a context as the flags say, and checks the result.
+func (f *oidcFlags) apply(cmd *cobra.Command, x *contexts.Context) error {
+	var o contexts.OIDC
+	if x.OIDC != nil {
+		o = *x.OIDC
+	}
+	changed := false
+	for flag, set := range map[string]func() error{
+		"issuer":         func() error { o.Issuer = strings.TrimSpace(f.url); return nil },
+		"client-id":      func() error { o.ClientID = f.clientID; return nil },
+		"scope":          func() error { o.Scopes = f.scopes; return nil },
+		"audience":       func() error { o.Audience = f.audience; return nil },
+		"issuer-ca-file": func() (err error) { o.CAFile, err = absolute(f.caFile); return err },
+	} {
+		if cmd.Flags().Changed(flag) {
+			changed = true
+			if err := set(); err != nil {
+				return err
+			}
+		}
+	}
+	switch {
+	case !changed:
+		return nil
+	case o.Issuer == "":
+		x.OIDC = nil
+		return nil
+	case o.ClientID == "":
+		return usageError{errors.New("--issuer needs --client-id")}
+	}
+	if err := issuer.CheckURL(o.Issuer); err != nil {
+		return usageError{fmt.Errorf("--issuer %w", err)}
+	}
+	x.OIDC = &o
+	return nil
+}
+
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return filepath.Abs(path)
 }

@@ -34,7 +34,7 @@ func (t *target) explain(ctx context.Context, err error) error {
 	message := clean(answer.Message())
 	switch code := answer.Code(); {
 	case d.info.GetDomain() == ownDomain:
-		return errors.New(answer.Message())
+		return errors.New(cleanLines(answer.Message()))
 	case code == codes.Unauthenticated:
 		return errors.New(at.rejected(d.reason()) + d.help())
 	case code == codes.PermissionDenied:
@@ -45,7 +45,7 @@ func (t *target) explain(ctx context.Context, err error) error {
 			at.Server, message, envServer)
 	case code == codes.DeadlineExceeded && !d.ours():
 		return fmt.Errorf("the gateway at %s did not answer in time", at.Server)
-	case code == codes.Unimplemented && !d.ours():
+	case code == codes.Unimplemented && (!d.ours() || d.info.GetReason() == "METHOD_UNKNOWN"):
 		return fmt.Errorf("the gateway at %s does not know this call: it may be older than entractl", at.Server)
 	case code == codes.ResourceExhausted && !d.ours():
 		return fmt.Errorf("the answer is too large: %s\nAsk for less with --limit", message)

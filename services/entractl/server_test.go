@@ -32,8 +32,10 @@ type server struct {
 	controlv1.UnimplementedEventServiceServer
 	integrations
 	directory
+	system
 
 	address, tokenFile string
+	accepts            func(token string) bool
 	health             *health.Server
 	search             func(*controlv1.SearchSignInsRequest) (*controlv1.SearchSignInsResponse, error)
 	subscribe          func(*controlv1.SubscribeRequest, grpc.ServerStreamingServer[controlv1.SubscribeResponse]) error
@@ -41,17 +43,20 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{tokenFile: filepath.Join(t.TempDir(), "gateway.token"), health: health.NewServer()}
+	s := &server{
+		tokenFile: filepath.Join(t.TempDir(), "gateway.token"), health: health.NewServer(),
+		accepts: func(given string) bool { return given == token },
+	}
 	require.NoError(t, os.WriteFile(s.tokenFile, []byte(token+"\n"), 0o600))
 	grpcServer := grpc.NewServer(
 		grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-			if err := authenticate(ctx); err != nil {
+			if err := s.authenticate(ctx); err != nil {
 				return nil, err
 			}
 			return handler(ctx, req)
 		}),
 		grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-			if err := authenticate(stream.Context()); err != nil {
+			if err := s.authenticate(stream.Context()); err != nil {
 				return err
 			}
 			return handler(srv, stream)
@@ -60,6 +65,9 @@ func newServer(t *testing.T) *server {
 	controlv1.RegisterEventServiceServer(grpcServer, s)
 	controlv1.RegisterIntegrationServiceServer(grpcServer, s)
 	controlv1.RegisterDirectoryServiceServer(grpcServer, s)
+	controlv1.RegisterApiTokenServiceServer(grpcServer, s)
+	controlv1.RegisterAuditServiceServer(grpcServer, s)
+	controlv1.RegisterSystemServiceServer(grpcServer, s)
 	healthv1.RegisterHealthServer(grpcServer, s.health)
 	var lc net.ListenConfig
 	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -77,9 +85,9 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-func authenticate(ctx context.Context) error {
+func (s *server) authenticate(ctx context.Context) error {
 	values := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(values) != 1 || values[0] != "Bearer "+token {
+	if len(values) != 1 || !s.accepts(strings.TrimPrefix(values[0], "Bearer ")) {
 		return refuse(codes.Unauthenticated, "a valid bearer token is needed", "")
 	}
 	return nil

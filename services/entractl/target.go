@@ -152,6 +152,9 @@ func (t *target) choose(file contexts.File) (*place, error) {
 		}
 		at.Context = found
 	}
+	if at.Name != "" && byServer < byContext {
+		server = ""
+	}
 	at.Server = first(server, at.Server, defaultServer)
 	if tokenFile, by := t.said(flagTokenFile, t.given.TokenFile, envTokenFile); by > saidByNobody && (at.Name == "" || by >= byContext) {
 		at.TokenFile = tokenFile
