@@ -56,7 +56,7 @@ func inputOf(t *testing.T, method string) protoreflect.MessageDescriptor {
 	return descriptor.Methods().ByName(protoreflect.Name(name)).Input()
 }
 
-// fill sets every field there is: texts to text, numbers to the greatest, lists to n elements.
+// fill sets every field there is: texts to text, numbers to the greatest, lists to n elements, lists within them to one.
 func fill(m protoreflect.Message, text string, n, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
@@ -67,7 +67,7 @@ func fill(m protoreflect.Message, text string, n, depth int) {
 			list := m.Mutable(f).List()
 			for range n {
 				if f.Kind() == protoreflect.MessageKind {
-					fill(list.AppendMutable().Message(), text, n, depth-1)
+					fill(list.AppendMutable().Message(), text, 1, depth-1)
 				} else {
 					list.Append(extreme(f, text))
 				}
