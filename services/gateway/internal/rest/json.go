@@ -10,14 +10,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// marshaler is the JSON of protobuf: fields with their default are written, so that a list is there when it is empty,
-// and what is absent is not. It refuses fields that a message does not have, and anything behind the value.
+// marshaler is the JSON of protobuf, as grpcurl writes it too: fields with their default are left out, which in a sign-in
+// are most. It refuses fields that a message does not have, and anything behind the value.
 type marshaler struct{ runtime.JSONPb }
 
 func newMarshaler() *marshaler {
 	return &marshaler{runtime.JSONPb{
-		MarshalOptions:   protojson.MarshalOptions{EmitDefaultValues: true},
-		UnmarshalOptions: protojson.UnmarshalOptions{},
+		MarshalOptions:   protojson.MarshalOptions{},
+		UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
 	}}
 }
 
