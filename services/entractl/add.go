@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,12 @@ import (
 
 // maxReviews bounds how often a person changes the data types before saying yes or no.
 const maxReviews = 20
+
+const (
+	// startPatience is how long a collector that does not answer is waited for, startPause how long between two tries.
+	startPatience = 10 * time.Second
+	startPause    = 500 * time.Millisecond
+)
 
 // addFlags are the flags of `entractl integration add`.
 type addFlags struct {
@@ -167,9 +174,7 @@ func (f *addFlags) test(ctx context.Context, c *caller, s *service, req *control
 	if c.Terminal.In {
 		c.note("testing the connection; this takes up to half a minute")
 	}
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	answer, err := s.TestConnection(bounded, req)
+	answer, err := s.patientTest(ctx, req)
 	if err != nil {
 		explained := c.target.explain(ctx, err)
 		if errors.Is(explained, errInterrupted) {
@@ -194,6 +199,18 @@ func (f *addFlags) test(ctx context.Context, c *caller, s *service, req *control
 		return nil, errNotSaved
 	}
 	return report, nil
+}
+
+// patientTest tests a connection. A collector that has just been started gets some seconds to answer.
+func (s *service) patientTest(ctx context.Context, req *controlv1.TestConnectionRequest) (*controlv1.TestConnectionResponse, error) {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for end := time.Now().Add(startPatience); ; {
+		answer, err := s.TestConnection(bounded, req)
+		if !isStarting(err) || time.Now().After(end) || !pause(bounded, startPause) {
+			return answer, err
+		}
+	}
 }
 
 // review lets the person turn data types off until they agree, and writes the result into i.

@@ -150,6 +150,16 @@ func TestAddReadsEveryCredential(t *testing.T) {
 	}
 }
 
+func TestAddWaitsForACollectorThatStarts(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.report, s.starting = connected(), 1
+	got := s.run(t.Context(), append(append([]string{}, addContoso...), "--secret-file", file(t, secret), "--yes", "--no-wait")...)
+	require.Equal(t, 0, got.code, got.stderr)
+	require.Contains(t, got.stdout, "Saved as contoso.")
+	require.Len(t, s.kept(), 3)
+}
+
 func TestAddSavesNothingUnasked(t *testing.T) {
 	with := func(more ...string) []string { return append(append([]string{}, addContoso...), more...) }
 	secretFile := file(t, secret)

@@ -45,7 +45,7 @@ func (t *target) explain(ctx context.Context, err error) error {
 			at.Server, message, envServer)
 	case code == codes.DeadlineExceeded && !d.ours():
 		return fmt.Errorf("the gateway at %s did not answer in time", at.Server)
-	case code == codes.Unimplemented && (!d.ours() || d.info.GetReason() == "METHOD_UNKNOWN"):
+	case code == codes.Unimplemented && (!d.ours() || d.info.GetReason() == "METHOD_UNKNOWN" || d.info.GetReason() == "UNIMPLEMENTED"):
 		return fmt.Errorf("the gateway at %s does not know this call: it may be older than entractl", at.Server)
 	case code == codes.ResourceExhausted && !d.ours():
 		return fmt.Errorf("the answer is too large: %s\nAsk for less with --limit", message)
@@ -95,6 +95,13 @@ func detailsOf(answer *status.Status) details {
 		}
 	}
 	return d
+}
+
+// isStarting reports whether an error says that who would answer has not begun yet.
+func isStarting(err error) bool {
+	const reason = "COLLECTOR_UNAVAILABLE"
+	answer, ok := status.FromError(err)
+	return ok && detailsOf(answer).info.GetReason() == reason
 }
 
 func (d details) ours() bool { return d.info != nil }

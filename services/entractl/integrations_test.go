@@ -31,6 +31,7 @@ type integrations struct {
 	saved     []*controlv1.Integration
 	report    *controlv1.ConnectionReport
 	testError error
+	starting  int // tests that are answered by nobody
 	replaced  bool
 	runs      []*controlv1.Run
 	watch     func(grpc.ServerStreamingServer[controlv1.WatchRunResponse]) error
@@ -99,6 +100,10 @@ func (i *integrations) DeleteIntegration(_ context.Context, req *controlv1.Delet
 
 func (i *integrations) TestConnection(_ context.Context, req *controlv1.TestConnectionRequest) (*controlv1.TestConnectionResponse, error) {
 	i.keep(req)
+	if i.starting > 0 {
+		i.starting--
+		return nil, refuseAs(codes.Unavailable, "COLLECTOR_UNAVAILABLE", "no collector answers", "start a collector")
+	}
 	return &controlv1.TestConnectionResponse{Report: i.report}, i.testError
 }
 

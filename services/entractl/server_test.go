@@ -94,9 +94,11 @@ func (s *server) authenticate(ctx context.Context) error {
 }
 
 // refuse makes an error as the gateway makes them.
-func refuse(code codes.Code, message, remedy string) error {
+func refuse(code codes.Code, message, remedy string) error { return refuseAs(code, "TEST", message, remedy) }
+
+func refuseAs(code codes.Code, reason, message, remedy string) error {
 	s, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{
-		Reason: "TEST", Domain: "entraflow", Metadata: map[string]string{"remedy": remedy},
+		Reason: reason, Domain: "entraflow", Metadata: map[string]string{"remedy": remedy},
 	})
 	if err != nil {
 		return err
