@@ -94,7 +94,9 @@ func (s *server) authenticate(ctx context.Context) error {
 }
 
 // refuse makes an error as the gateway makes them.
-func refuse(code codes.Code, message, remedy string) error { return refuseAs(code, "TEST", message, remedy) }
+func refuse(code codes.Code, message, remedy string) error {
+	return refuseAs(code, "TEST", message, remedy)
+}
 
 func refuseAs(code codes.Code, reason, message, remedy string) error {
 	s, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{

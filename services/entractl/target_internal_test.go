@@ -39,7 +39,7 @@ func TestWhichGateway(t *testing.T) {
 			target := newTarget(Process{Getenv: func(name string) string { return tc.env[name] }})
 			cmd := &cobra.Command{Use: "x", Run: func(*cobra.Command, []string) {}}
 			target.addFlags(cmd)
-			cmd.SetArgs(tc.args)
+			cmd.SetArgs(append([]string{}, tc.args...)) // nil would be those of the test
 			require.NoError(t, cmd.Execute())
 			at, err := target.choose(contexts.File{Current: tc.current, Contexts: []contexts.Context{prod, test}})
 			require.NoError(t, err)
