@@ -45,6 +45,8 @@ type searching struct {
 type searched struct {
 	all     []time.Duration
 	signIns int
+	// cpu is what the product used for all of them.
+	cpu time.Duration
 }
 
 // searchSort is a sort of filters. Each search has other values.
@@ -149,7 +151,7 @@ func (s *searching) measure(ctx context.Context, o Options) (err error) {
 	}
 	defer conn.Close() //nolint:errcheck // every call has ended
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token.Reveal())
-	if err := s.search(ctx, controlv1.NewSignInServiceClient(conn), o.Searches); err != nil {
+	if err := s.search(ctx, p.process, controlv1.NewSignInServiceClient(conn), o.Searches); err != nil {
 		return err
 	}
 	s.product, err = p.process.Used()
@@ -170,42 +172,48 @@ func fill(ctx context.Context, o Options, dir string, signIns int) (done filled,
 	return done, child.Wait()
 }
 
-func (s *searching) search(ctx context.Context, client controlv1.SignInServiceClient, count int) error {
+func (s *searching) search(ctx context.Context, product *proc.Process, client controlv1.SignInServiceClient, count int) error {
+	const warm = 3
 	sorts := searchSorts(time.Now())
 	// Once around, so that nothing is measured that happens once in the life of a product.
 	for i, sort := range sorts {
-		if _, err := searchOften(ctx, client, sort, rand.New(rand.NewPCG(0, uint64(i))), 3); err != nil { //nolint:gosec // small
+		if _, err := searchTogether(ctx, client, sort, 0, uint64(i), 1, warm); err != nil {
 			return err
 		}
 	}
-	for i, sort := range sorts {
-		one, err := searchOften(ctx, client, sort, rand.New(rand.NewPCG(1, uint64(i))), count) //nolint:gosec // small
-		if err != nil {
-			return err
+	measured := func(into *[]searched, clients int) error {
+		for i, sort := range sorts {
+			before, err := product.Used()
+			if err != nil {
+				return err
+			}
+			one, err := searchTogether(ctx, client, sort, uint64(clients), uint64(i), clients, count)
+			if err != nil {
+				return err
+			}
+			after, err := product.Used()
+			if err != nil {
+				return err
+			}
+			one.cpu = after.CPU - before.CPU
+			*into = append(*into, one)
 		}
-		s.alone = append(s.alone, one)
+		return nil
 	}
-	for i, sort := range sorts {
-		some, err := searchTogether(ctx, client, sort, uint64(i), count) //nolint:gosec // small
-		if err != nil {
-			return err
-		}
-		s.together = append(s.together, some)
-	}
-	return nil
+	return errors.Join(measured(&s.alone, 1), measured(&s.together, searchClients))
 }
 
-// searchTogether has several clients search at once.
-func searchTogether(ctx context.Context, client controlv1.SignInServiceClient, sort searchSort, seed uint64, count int) (searched, error) {
-	var (
-		parts [searchClients]searched
-		errs  [searchClients]error
-		wait  sync.WaitGroup
-	)
-	for i := range searchClients {
+// searchTogether has clients search at once, count times in all. The seeds tell the values of one measurement from those
+// of another.
+func searchTogether(
+	ctx context.Context, client controlv1.SignInServiceClient, sort searchSort, seed, more uint64, clients, count int,
+) (searched, error) {
+	parts, errs := make([]searched, clients), make([]error, clients)
+	var wait sync.WaitGroup
+	for i := range clients {
 		wait.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(2+i), seed)) //nolint:gosec // small
-			parts[i], errs[i] = searchOften(ctx, client, sort, r, count/searchClients)
+			r := rand.New(rand.NewPCG(seed<<8+uint64(i), more)) //nolint:gosec // not secret, and small
+			parts[i], errs[i] = searchOften(ctx, client, sort, r, count/clients)
 		})
 	}
 	wait.Wait()
@@ -214,7 +222,7 @@ func searchTogether(ctx context.Context, client controlv1.SignInServiceClient, s
 		sum.all, sum.signIns = append(sum.all, part.all...), sum.signIns+part.signIns
 	}
 	slices.Sort(sum.all)
-	return sum, errors.Join(errs[:]...)
+	return sum, errors.Join(errs...)
 }
 
 // searchOften asks for first pages, one after the other.
@@ -231,7 +239,6 @@ func searchOften(
 		s.all = append(s.all, time.Since(began))
 		s.signIns += len(answer.GetSignIns())
 	}
-	slices.Sort(s.all)
 	return s, nil
 }
 
@@ -240,16 +247,17 @@ func (s *searching) print(out io.Writer) error {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // Flush tells
 	line("\n%s: %d sign-ins stored in %d rows, %d parts, %d MiB; filled in %s, merged after %s; peak RSS of the product %d MiB",
 		s.name, s.signIns, s.filled.Rows, s.filled.Parts, s.filled.Bytes/mib, round(s.filled.Took), round(s.filled.Settled), s.product.PeakRSS/mib)
-	line("\n| SearchSignIns, first page of %d\t| sign-ins a page\t| p50\t| p95\t| max\t| p50, %[2]d at once\t| p95, %[2]d at once\t| max, %[2]d at once\t| p95 ≤ %[3]s\t|",
+	line("\n| SearchSignIns, first page of %d\t| sign-ins a page\t| CPU ms\t| p50\t| p95\t| max\t| p50, %[2]d at once\t| p95, %[2]d at once\t| max, %[2]d at once\t| p95 ≤ %[3]s\t|",
 		searchPage, searchClients, searchBound)
-	line("| ---\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---\t|")
+	line("| ---\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---\t|")
 	for i, sort := range searchSorts(time.Now()) {
 		one, some := s.alone[i], s.together[i]
 		verdict := "yes"
 		if percentile(one.all, 0.95) > searchBound {
 			verdict = "no"
 		}
-		line("| %s\t| %.1f\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|", sort.what, float64(one.signIns)/float64(len(one.all)),
+		count := float64(len(one.all))
+		line("| %s\t| %.1f\t| %.0f\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|", sort.what, float64(one.signIns)/count, one.cpu.Seconds()*1000/count,
 			round(percentile(one.all, 0.5)), round(percentile(one.all, 0.95)), round(percentile(one.all, 1)),
 			round(percentile(some.all, 0.5)), round(percentile(some.all, 0.95)), round(percentile(some.all, 1)), verdict)
 	}
