@@ -36,10 +36,10 @@ func before(t *testing.T, name string) fstest.MapFS {
 
 // The table of sign-ins that takes the place of the older one has its rows, and all that the older had.
 func TestSignInsOutliveTheirTable(t *testing.T) {
-	const swap = "0014_sign_ins_search.sql"
+	const swap = "0015_sign_ins_search.sql"
 	store := clickhousetest.New(t)
 	conn := store.Conn()
-	options := clickhouse.MigrateOptions{Schema: store.Schema(migrations.Settings{EventDays: 300, DeadLetterDays: 300}.Map())}
+	options := clickhouse.MigrateOptions{Schema: store.Schema(migrations.Settings{EventDays: 300, DeadLetterDays: 300, AuditDays: 300}.Map())}
 	require.NoError(t, clickhouse.Migrate(t.Context(), conn, before(t, swap), options))
 	insert := func() {
 		world := tablestest.NewWorld(90 * 24 * time.Hour)

@@ -30,7 +30,9 @@ const (
 	fillEvery   = 50 // one sign-in in so many comes again, in a greater version
 	settleFor   = 3 * time.Second
 	settlePolls = 200 * time.Millisecond
-	keepDays    = 400
+	// keepDays and deadDays are what the product has by default: the same schema leaves nothing to do.
+	keepDays = 400
+	deadDays = 90
 )
 
 // filled is what the fill announces.
@@ -58,7 +60,7 @@ func childFill(ctx context.Context, dir string, signIns int, stdout io.Writer) (
 		}
 	}()
 	f := filler{conn: s.Conn(), signIns: signIns, end: time.Now().UTC()}
-	schema := s.Schema(migrations.Settings{EventDays: keepDays, DeadLetterDays: keepDays}.Map())
+	schema := s.Schema(migrations.Settings{EventDays: keepDays, DeadLetterDays: deadDays, AuditDays: keepDays}.Map())
 	if err := store.Migrate(ctx, f.conn, migrations.Files, store.MigrateOptions{Schema: schema}); err != nil {
 		return err
 	}
