@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -34,6 +35,7 @@ type world struct {
 	store   *clickhouse.Store
 	cfg     gateway.Config
 	gateway *gateway.Service
+	metrics *prometheus.Registry
 	stop    func()
 	conn    *grpc.ClientConn
 }
@@ -86,6 +88,7 @@ func (w *world) run(tb testing.TB, set gateway.Settings) {
 	service, err := gateway.New(w.cfg, set)
 	require.NoError(tb, err)
 	w.gateway = service
+	w.metrics, _ = set.Registry.(*prometheus.Registry)
 	ctx, cancel := context.WithCancel(tb.Context())
 	group := lifecycle.NewGroup(set.Drain, service)
 	done := make(chan error, 1)
@@ -113,6 +116,21 @@ func (w *world) run(tb testing.TB, set gateway.Settings) {
 	case <-time.After(patience):
 		require.FailNow(tb, "the gateway did not get ready")
 	}
+}
+
+// metric returns the sum of a metric's values over all its labels.
+func (w *world) metric(tb testing.TB, name string) (sum float64) {
+	tb.Helper()
+	families, err := w.metrics.Gather()
+	require.NoError(tb, err)
+	for _, family := range families {
+		if family.GetName() == "entraflow_gateway_"+name {
+			for _, m := range family.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
 }
 
 func (w *world) token(tb testing.TB) string {

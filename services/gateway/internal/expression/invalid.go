@@ -28,7 +28,7 @@ func invalid(issues *cel.Issues) *InvalidError {
 		}
 		text := clean(strings.ReplaceAll(e.Message, " (in container 'entraflow.event.v1')", ""))
 		if e.Location.Line() > 0 {
-			text = fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), e.Location.Column()+1, text)
+			text = fmt.Sprintf("line %d, column %d: %s", e.Location.Line(), max(e.Location.Column()+1, 1), text)
 		}
 		texts = append(texts, text)
 	}

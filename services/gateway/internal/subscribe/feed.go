@@ -47,38 +47,49 @@ type feed struct {
 	position position // what came up to here was returned, or is not chosen
 	verified position // the stream held everything behind this place when it was asked last
 
-	opened   bool // once at least
+	begun    bool // the position says where to go on
 	consumer jetstream.Consumer
 	messages jetstream.MessagesContext // nil: not open
 	received uint64                    // messages of this consumer
+}
+
+// locate finds the position in the stream as it is now; but for a start at a time, which only open finds. It fails
+// with errGone if events behind it are gone.
+func (f *feed) locate(ctx context.Context) (jetstream.Stream, error) {
+	stream, err := f.stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info := stream.CachedInfo()
+	if !f.begun {
+		f.begin(info)
+		f.begun = f.start.time.IsZero()
+	}
+	if !f.position.holds(info.Created, info.State.FirstSeq) {
+		return nil, errGone
+	}
+	// A stream that lost its end gives the numbers to other events.
+	f.position.sequence = min(f.position.sequence, info.State.LastSeq)
+	f.verified = f.position
+	return stream, nil
 }
 
 // open makes a consumer behind the position. It fails with errGone if events behind it are gone.
 func (f *feed) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	stream, err := f.stream(ctx)
+	stream, err := f.locate(ctx)
 	if err != nil {
 		return err
 	}
-	info := stream.CachedInfo()
-	byTime := false
-	if !f.opened {
-		f.begin(info)
-		byTime = !f.start.time.IsZero()
-	}
-	if !f.position.holds(info.Created, info.State.FirstSeq) {
-		return errGone
-	}
-	// A stream that lost its end gives the numbers to other events.
-	f.position.sequence = min(f.position.sequence, info.State.LastSeq)
+	byTime := !f.begun
 	if f.consumer, err = stream.CreateConsumer(ctx, f.consumerConfig(byTime)); err != nil {
 		return fmt.Errorf("creating consumer: %w", err)
 	}
 	if byTime {
 		f.position.sequence = f.consumer.CachedInfo().Delivered.Stream
 	}
-	f.opened, f.verified, f.received = true, f.position, 0
+	f.begun, f.verified, f.received = true, f.position, 0
 	f.messages, err = f.consumer.Messages(
 		jetstream.PullMaxMessagesWithBytesLimit(f.cfg.Buffer, int(f.cfg.BufferBytes)),
 		jetstream.PullHeartbeat(heartbeat), jetstream.PullExpiry(pullExpiry),
@@ -126,7 +137,7 @@ func (f *feed) isOpen() bool { return f.messages != nil }
 
 // next returns the next message; errIdle if none came in time. After another error the feed must be
 // closed and opened again.
-func (f *feed) next(wait time.Duration) (jetstream.Msg, error) {
+func (f *feed) next(wait time.Duration) (*entry, error) {
 	for {
 		msg, err := f.messages.Next(jetstream.NextMaxWait(wait))
 		if errors.Is(err, nats.ErrTimeout) {
@@ -135,20 +146,22 @@ func (f *feed) next(wait time.Duration) (jetstream.Msg, error) {
 		if err != nil {
 			return nil, fmt.Errorf("receiving message: %w", err)
 		}
-		meta, err := msg.Metadata()
+		e, err := newEntry(msg)
 		if err != nil {
-			return nil, fmt.Errorf("reading message metadata: %w", err)
+			return nil, err
 		}
-		if f.received++; meta.Sequence.Consumer != f.received {
+		if f.received++; e.delivery != f.received {
 			return nil, errLost
 		}
-		f.position.sequence = meta.Sequence.Stream
-		// A start in the future does not exist for JetStream.
-		if !meta.Timestamp.Before(f.start.time) {
-			return msg, nil
+		f.position.sequence = e.sequence
+		if f.covers(e) {
+			return e, nil
 		}
 	}
 }
+
+// covers reports whether an entry is not before the time of the start: one in the future does not exist for JetStream.
+func (f *feed) covers(e *entry) bool { return !e.stored.Before(f.start.time) }
 
 // advance moves the position over messages that are not chosen. It must be called when the feed is
 // idle; an error means that a message did not arrive.
@@ -183,6 +196,22 @@ func (f *feed) verify(ctx context.Context) error {
 		return errGone
 	}
 	f.verified = f.position
+	return nil
+}
+
+// missed fails with errGone if the stream dropped events behind a sequence: a feed of all subjects has passed over
+// something there.
+func (f *feed) missed(ctx context.Context, sequence uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := f.stream(ctx)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	if at := (position{created: f.position.created, sequence: sequence}); !at.holds(info.Created, info.State.FirstSeq) {
+		return errGone
+	}
 	return nil
 }
 

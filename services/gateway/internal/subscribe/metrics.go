@@ -8,8 +8,8 @@ import (
 
 // Metrics count what subscriptions do.
 type Metrics struct {
-	Open                                   *prometheus.GaugeVec
-	Events, Responses, Slow, Reopened, Bad *prometheus.CounterVec
+	Open                                           *prometheus.GaugeVec
+	Events, Responses, Failed, Slow, Reopened, Bad *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics.
@@ -18,8 +18,18 @@ func NewMetrics(m *telemetry.Metrics) Metrics {
 		Open:      m.Gauge("subscriptions", "Subscriptions that are open."),
 		Events:    m.Counter("subscription_events", "Events sent to subscribers."),
 		Responses: m.Counter("subscription_responses", "Responses sent to subscribers, those without events too."),
+		Failed:    m.Counter("subscription_filter_errors", "Events left out because a subscriber's filter failed for them."),
 		Slow:      m.Counter("slow_subscribers", "Subscribers cut off because they read too slowly."),
-		Reopened:  m.Counter("subscription_reopened", "Consumers made anew for a subscription, by cause.", "cause"),
+		Reopened:  m.Counter("subscription_reopened", "Times that the shared consumer or a subscription had to begin a new one, by cause.", "cause"),
 		Bad:       m.Counter("unreadable_messages", "Messages of EVENTS left out because they are no event."),
+	}
+}
+
+// counters are the metrics of each response, looked up once.
+type counters struct{ events, responses, failed prometheus.Counter }
+
+func (m Metrics) counters() counters {
+	return counters{
+		events: m.Events.WithLabelValues(), responses: m.Responses.WithLabelValues(), failed: m.Failed.WithLabelValues(),
 	}
 }

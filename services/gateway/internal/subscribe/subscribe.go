@@ -1,14 +1,18 @@
 // Package subscribe answers Subscribe from the stream EVENTS.
 //
-// Each subscriber has an ephemeral consumer of its own that it pulls from, so that a slow client slows
-// nobody else and nothing piles up here. It reads EVENTS and the object store blobs, and makes and
-// deletes its consumers; it publishes, acknowledges and changes nothing.
+// One ephemeral consumer reads the whole stream into a ring while somebody subscribes, and each subscriber takes out of
+// the ring what it chose: a message is received, read and encoded once, and equal filters are evaluated once. A
+// subscriber that is further back than the ring, because it begins in the past or reads slowly, has a consumer of
+// its own until it has caught up; so a slow client slows nobody else, and nothing piles up here. It reads EVENTS
+// and the object store blobs, and makes and deletes its consumers; it publishes, acknowledges and changes nothing.
 package subscribe
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +22,8 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/caller"
+	"github.com/entraflow/entraflow/services/gateway/internal/expression"
+	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 	"github.com/entraflow/entraflow/services/gateway/internal/token"
 )
 
@@ -32,7 +38,15 @@ type Config struct {
 	// BatchEvents and BatchBytes bound the events in one response; one event may be larger.
 	BatchEvents int          `yaml:"batch_events"`
 	BatchBytes  config.Bytes `yaml:"batch_bytes"`
-	// Buffer and BufferBytes bound what is pulled ahead of a client. BufferBytes must hold the largest
+	// Linger is the least time between two times that new events reach subscribers: what comes meanwhile
+	// comes together. An event after a silence does not wait.
+	Linger time.Duration `yaml:"linger"`
+	// RingEvents and RingBytes bound the last events that are held for all subscribers. RingBytes are bytes of
+	// the stream: read and encoded they may take four times as much. A subscriber that is further back needs a
+	// consumer of its own.
+	RingEvents int          `yaml:"ring_events"`
+	RingBytes  config.Bytes `yaml:"ring_bytes"`
+	// Buffer and BufferBytes bound what a consumer pulls ahead. BufferBytes must hold the largest
 	// message there can be.
 	Buffer      int          `yaml:"buffer"`
 	BufferBytes config.Bytes `yaml:"buffer_bytes"`
@@ -46,7 +60,9 @@ const minBufferBytes = 9 * config.MiB // the largest message and its headers
 func DefaultConfig() Config {
 	return Config{
 		KeepAlive: 15 * time.Second, SendTimeout: 30 * time.Second, OutageTimeout: time.Minute,
-		BatchEvents: 256, BatchBytes: config.MiB, Buffer: 256, BufferBytes: 16 * config.MiB, MaxRaw: 16 * config.MiB,
+		BatchEvents: 256, BatchBytes: config.MiB, Linger: 20 * time.Millisecond,
+		RingEvents: 16_384, RingBytes: 64 * config.MiB,
+		Buffer: 256, BufferBytes: 16 * config.MiB, MaxRaw: 16 * config.MiB,
 	}
 }
 
@@ -58,6 +74,9 @@ func (c Config) Validate() error {
 	p.Check(c.OutageTimeout > 0, "outage_timeout", "must be positive")
 	p.Check(c.BatchEvents > 0, "batch_events", "must be positive")
 	p.Check(c.BatchBytes > 0, "batch_bytes", "must be positive")
+	p.Check(c.Linger >= 0 && c.Linger < c.KeepAlive, "linger", "must be 0 or more, and below keep_alive")
+	p.Check(c.RingEvents > 0, "ring_events", "must be positive")
+	p.Check(c.RingBytes > 0, "ring_bytes", "must be positive")
 	p.Check(c.Buffer > 0, "buffer", "must be positive")
 	p.Check(c.BufferBytes >= minBufferBytes, "buffer_bytes", "must be at least %s, to hold the largest message", minBufferBytes)
 	p.Check(c.MaxRaw > 0, "max_raw", "must be positive")
@@ -82,16 +101,42 @@ type Settings struct {
 type Server struct {
 	controlv1.UnimplementedEventServiceServer
 
-	cfg     Config
-	set     Settings
-	running sync.WaitGroup
+	cfg      Config
+	set      Settings
+	counted  counters
+	compiler func() (*expression.Compiler, error)
+	groups   groups
+	sealed   atomic.Pointer[sealed]
+	running  sync.WaitGroup
+
+	mu  sync.Mutex
+	hub *hub // nil: nobody subscribes
+}
+
+// sealed is the last position of which a token was made: most subscribers are at the same.
+type sealed struct {
+	position position
+	token    string
 }
 
 // NewServer returns the EventService. cfg must be valid.
-func NewServer(cfg Config, set Settings) *Server { return &Server{cfg: cfg, set: set} }
+func NewServer(cfg Config, set Settings) *Server {
+	return &Server{
+		cfg: cfg, set: set, counted: set.Metrics.counters(), compiler: sync.OnceValues(expression.NewCompiler),
+	}
+}
 
 // Wait returns when nothing of any call is left. No call may begin any more.
 func (s *Server) Wait() { s.running.Wait() }
+
+func (s *Server) token(p position) string {
+	if last := s.sealed.Load(); last != nil && last.position == p {
+		return last.token
+	}
+	made := &sealed{position: p, token: p.token(s.set.Tokens)}
+	s.sealed.Store(made)
+	return made.token
+}
 
 // endGrace is how long a subscription may take to end when its call is over.
 const endGrace = time.Second
@@ -103,22 +148,15 @@ func (s *Server) Subscribe(
 ) error {
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	tenants, err := caller.Tenants(ctx, req.GetTenantIds())
+	sub, end, err := s.open(ctx, req)
 	if err != nil {
 		return err
 	}
-	selected := newSelection(req.GetKinds(), tenants)
-	feed, err := s.open(ctx, req, selected)
-	if err != nil {
-		return err
-	}
+	sub.send = stream.Send
 	s.set.Metrics.Open.WithLabelValues().Inc()
-	sub := &subscription{
-		server: s, feed: feed, selected: selected, includeRaw: req.GetIncludeRaw(),
-		send: stream.Send, stalled: make(chan struct{}),
-	}
 	done := make(chan error, 1)
 	s.running.Go(func() {
+		defer end()
 		defer s.set.Metrics.Open.WithLabelValues().Dec()
 		done <- sub.run(ctx)
 	})
@@ -138,4 +176,74 @@ func (s *Server) Subscribe(
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// open makes the subscription that a request asks for, at its place. The caller must call end once.
+func (s *Server) open(ctx context.Context, req *controlv1.SubscribeRequest) (_ *subscription, end func(), err error) {
+	tenants, err := caller.Tenants(ctx, req.GetTenantIds())
+	if err != nil {
+		return nil, nil, err
+	}
+	selected := newSelection(req.GetKinds(), tenants)
+	begin, err := s.startOf(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	group, leaveGroup, err := s.groups.enter(selected, req.GetFilter(), func() (*group, error) { return s.newGroup(selected, req.GetFilter()) })
+	if err != nil {
+		return nil, nil, err
+	}
+	hub, leaveHub, err := s.enter(ctx)
+	if err != nil {
+		leaveGroup()
+		return nil, nil, err
+	}
+	end = func() {
+		leaveHub()
+		leaveGroup()
+	}
+	sub := &subscription{
+		server: s, hub: hub, group: group, includeRaw: req.GetIncludeRaw(), stalled: make(chan struct{}),
+		feed: &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin},
+	}
+	if err := sub.start(ctx); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return sub, end, nil
+}
+
+// startOf reads where a subscription shall begin.
+func (s *Server) startOf(req *controlv1.SubscribeRequest) (start, error) {
+	if req.GetResumeToken() != "" {
+		after, err := parsePosition(s.set.Tokens, req.GetResumeToken())
+		return start{after: &after}, err
+	}
+	if req.GetStartTime() == nil {
+		return start{}, nil
+	}
+	if err := req.GetStartTime().CheckValid(); err != nil {
+		return start{}, errStartTime
+	}
+	return start{time: req.GetStartTime().AsTime()}, nil
+}
+
+// newGroup compiles a filter.
+func (s *Server) newGroup(selected selection, filter string) (*group, error) {
+	g := &group{selected: selected, unreadable: func(err error) {
+		s.set.Metrics.Bad.WithLabelValues().Inc()
+		s.set.Logger.Warn("message is no event", slog.String("stream", eventv1.EventStream), slog.Any("err", err))
+	}}
+	if filter == "" {
+		return g, nil
+	}
+	compiler, err := s.compiler()
+	if err != nil {
+		return nil, err
+	}
+	g.filter, err = compiler.Compile(filter)
+	if invalid, ok := errors.AsType[*expression.InvalidError](err); ok {
+		return nil, failure.NewInvalid("filter", invalid.Error())
+	}
+	return g, err
 }

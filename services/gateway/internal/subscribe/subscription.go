@@ -7,247 +7,210 @@ import (
 	"log/slog"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/entraflow/entraflow/pkg/grpcserver"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
-	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
 const (
-	// linger is how long a response waits for another event.
+	// linger is how long a response waits for another event while a subscription catches up.
 	linger = 200 * time.Microsecond
+	// settle is the silence after which a subscription that catches up looks whether it has.
+	settle = 50 * time.Millisecond
 	// retryWait is the time between two tries to reach NATS.
 	retryWait = 500 * time.Millisecond
 )
 
-// subscription is one call of Subscribe.
+// subscription is one call of Subscribe. It reads the ring of the hub; where that does not reach back to its place, it
+// catches up by a feed of its own. The feed's position is the subscription's, whichever way it reads.
 type subscription struct {
 	server     *Server
-	feed       *feed
-	selected   selection
+	hub        *hub
+	feed       *feed // open only while ring is nil
+	ring       *ring // nil: catching up
+	group      *group
 	includeRaw bool
 	send       func(*controlv1.SubscribeResponse) error
 	stalled    chan struct{} // closed when a Send takes too long
 
-	failedSince time.Time // zero while NATS is there
+	out         batch
+	failedSince time.Time // zero while the feed reads
 	verifiedAt  time.Time
 }
 
-// open checks where a subscription shall begin, and opens its feed.
-func (s *Server) open(ctx context.Context, req *controlv1.SubscribeRequest, selected selection) (*feed, error) {
-	f := &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects()}
-	if req.GetResumeToken() != "" {
-		after, err := parsePosition(s.set.Tokens, req.GetResumeToken())
-		if err != nil {
-			return nil, err
-		}
-		f.start.after = &after
-	}
-	if req.GetStartTime() != nil {
-		if err := req.GetStartTime().CheckValid(); err != nil {
-			return nil, errStartTime
-		}
-		f.start.time = req.GetStartTime().AsTime()
-	}
-	err := f.open(ctx)
+// batch is what goes into the next response.
+type batch struct {
+	content []byte // events, encoded as fields of SubscribeResponse
+	events  int
+	failed  uint64
+}
+
+// start checks where the subscription shall begin, and opens its feed unless the ring has all it needs.
+func (s *subscription) start(ctx context.Context) error {
+	err := s.begin(ctx)
 	if err == nil || isShown(err) || ctx.Err() != nil {
-		return f, err
+		return err
 	}
-	return nil, errAway.Because(err)
+	return errAway.Because(err)
+}
+
+func (s *subscription) begin(ctx context.Context) error {
+	if s.feed.start.time.IsZero() {
+		within, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		if _, err := s.feed.locate(within); err != nil {
+			return err
+		}
+		if s.join(ctx) {
+			return nil
+		}
+	}
+	if err := s.feed.open(ctx); err != nil {
+		return err
+	}
+	s.verifiedAt = time.Now()
+	s.join(ctx)
+	return nil
+}
+
+// join leaves the feed for the ring if that holds all behind the position.
+func (s *subscription) join(ctx context.Context) bool {
+	ring, ok := s.hub.join(s.feed.position)
+	if !ok {
+		return false
+	}
+	s.feed.close(ctx)
+	s.ring, s.failedSince = ring, time.Time{}
+	return true
 }
 
 // run sends until ctx is done, the client is gone or something is wrong.
 func (s *subscription) run(ctx context.Context) error {
 	defer s.feed.close(ctx)
-	s.verifiedAt = time.Now()
-	var events []*eventv1.Event
 	for {
 		// The first response has no events: it says that the subscription stands.
-		if err := s.respond(events); err != nil {
+		if err := s.respond(); err != nil {
 			return err
 		}
-		var err error
-		if events, err = s.collect(ctx); err != nil {
+		if err := s.collect(ctx); err != nil {
 			return err
 		}
 	}
 }
 
 // respond sends a response; Send blocks while the client does not read.
-func (s *subscription) respond(events []*eventv1.Event) error {
+func (s *subscription) respond() error {
+	response := &controlv1.SubscribeResponse{
+		ResumeToken: s.server.token(s.feed.position), FilterErrors: s.out.failed,
+	}
+	// The events are encoded once for all subscribers. A message's unknown fields are sent as they are, so that
+	// the client reads the field events.
+	response.ProtoReflect().SetUnknown(s.out.content)
 	tooLong := time.AfterFunc(s.server.cfg.SendTimeout, func() { close(s.stalled) })
-	err := s.send(&controlv1.SubscribeResponse{
-		Events: events, ResumeToken: s.feed.position.token(s.server.set.Tokens),
-	})
+	err := s.send(response)
 	if !tooLong.Stop() {
 		return errSlow
 	}
 	if err != nil {
 		return fmt.Errorf("sending response: %w", err)
 	}
-	s.server.set.Metrics.Responses.WithLabelValues().Inc()
-	s.server.set.Metrics.Events.WithLabelValues().Add(float64(len(events)))
+	s.server.counted.responses.Inc()
+	s.server.counted.events.Add(float64(s.out.events))
+	s.server.counted.failed.Add(float64(s.out.failed))
+	// Send has copied what it needs.
+	s.out = batch{content: s.out.content[:0]}
 	return nil
 }
 
-// collect returns the events of the next response: none when it is time for a sign of life.
-func (s *subscription) collect(ctx context.Context) ([]*eventv1.Event, error) {
+// collect fills the next response: with no events when it is time for a sign of life.
+func (s *subscription) collect(ctx context.Context) error {
 	due := time.Now().Add(s.server.cfg.KeepAlive)
-	for time.Now().Before(due) {
+	for s.out.events == 0 && time.Now().Before(due) {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		if !s.feed.isOpen() {
-			if err := s.reopen(ctx); err != nil {
-				return nil, err
-			}
-			continue
+		var err error
+		switch {
+		case s.ring != nil:
+			err = s.follow(ctx, due)
+		case s.feed.isOpen():
+			err = s.catchUp(ctx, due)
+		default:
+			err = s.reopen(ctx)
 		}
-		if err := s.check(ctx, s.verify(ctx)); err != nil {
-			return nil, err
-		}
-		if !s.feed.isOpen() {
-			continue
-		}
-		events, err := s.gather(ctx, due)
-		if len(events) > 0 {
-			return events, nil
-		}
-		if !errors.Is(err, errIdle) {
-			if err := s.check(ctx, err); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return nil, s.check(ctx, s.advance(ctx))
-}
-
-// advance moves the position while nothing comes, and verifies it: its token goes out next, and from
-// then on the stream may drop what lies behind it.
-func (s *subscription) advance(ctx context.Context) error {
-	if !s.feed.isOpen() {
-		return nil
-	}
-	if err := s.feed.advance(ctx); err != nil {
-		return err
-	}
-	s.verifiedAt = time.Now()
-	return s.feed.verify(ctx)
-}
-
-// verify asks from time to time whether the stream outran the subscription.
-func (s *subscription) verify(ctx context.Context) error {
-	if time.Since(s.verifiedAt) < s.server.cfg.KeepAlive {
-		return nil
-	}
-	s.verifiedAt = time.Now()
-	return s.feed.verify(ctx)
-}
-
-// gather takes the messages that are there, waiting for the first until due. An error without events is
-// the feed's; with events it comes back in the next call.
-func (s *subscription) gather(ctx context.Context, due time.Time) ([]*eventv1.Event, error) {
-	defer context.AfterFunc(ctx, s.feed.messages.Stop)()
-	var events []*eventv1.Event
-	size := 0
-	for len(events) < s.server.cfg.BatchEvents && size < int(s.server.cfg.BatchBytes) {
-		wait := linger
-		if len(events) == 0 {
-			wait = time.Until(due)
-		}
-		if wait <= 0 {
-			return nil, errIdle
-		}
-		msg, err := s.feed.next(wait)
 		if err != nil {
-			return events, err
+			return err
 		}
-		event := &eventv1.Event{}
-		if err := proto.Unmarshal(msg.Data(), event); err != nil {
-			s.server.set.Metrics.Bad.WithLabelValues().Inc()
-			s.server.set.Logger.Warn("message is no event", slog.String("stream", eventv1.EventStream), slog.Any("err", err))
-			continue
-		}
-		if !s.selected.includes(event) {
-			continue
-		}
-		// What stays of the message, and what comes out of the object store.
-		size += len(msg.Data()) - len(event.GetRaw())
-		s.prepare(ctx, event)
-		size += len(event.GetRaw())
-		events = append(events, event)
 	}
-	return events, nil
-}
-
-// check closes the feed after an error, so that it is opened again; it returns errors that another
-// try does not help.
-func (s *subscription) check(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case isShown(err):
-		return err
-	}
-	s.server.set.Metrics.Reopened.WithLabelValues(causeOf(err)).Inc()
-	s.server.set.Logger.Debug("subscription interrupted", slog.Any("err", err))
-	s.feed.close(ctx)
-	s.failedSince = time.Now()
 	return nil
 }
 
-// reopen tries once to open the feed, and waits a little if that fails.
-func (s *subscription) reopen(ctx context.Context) error {
-	err := s.feed.open(ctx)
-	switch {
-	case err == nil:
-		s.failedSince = time.Time{}
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case isShown(err):
-		return err
-	case time.Since(s.failedSince) > s.server.cfg.OutageTimeout:
-		return errAway.Because(err)
+// follow takes what is new in the ring, or waits for something until due.
+func (s *subscription) follow(ctx context.Context, due time.Time) error {
+	changed := s.ring.change()
+	if s.hub.away(s.server.cfg.OutageTimeout) {
+		return errAway
 	}
-	timer := time.NewTimer(retryWait)
+	hits, upTo, more, ok := s.group.next(s.ring, s.feed.position.sequence, s.server.cfg.BatchEvents)
+	if !ok {
+		// It read too slowly, or the stream is another.
+		s.ring = nil
+		s.server.set.Metrics.Reopened.WithLabelValues("behind").Inc()
+		return nil
+	}
+	for _, h := range hits {
+		s.take(ctx, h)
+		if len(s.out.content) >= int(s.server.cfg.BatchBytes) {
+			upTo = h.entry.sequence
+			break
+		}
+	}
+	s.feed.position.sequence = max(s.feed.position.sequence, upTo)
+	if s.out.events > 0 || more {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	select {
+	case <-changed:
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
+	return nil
+}
+
+// take adds a hit to the next response.
+func (s *subscription) take(ctx context.Context, h hit) {
+	switch {
+	case !s.feed.covers(h.entry):
+		return
+	case h.failed:
+		s.out.failed++
+		return
+	case s.includeRaw:
+		var err error
+		s.out.content, err = h.entry.appendWhole(ctx, s.out.content, uint64(s.server.cfg.MaxRaw), s.server.set.Blobs.Load)
+		if err != nil {
+			// The client sees that there is more, and under which name.
+			s.server.set.Logger.Warn("raw record not found", slog.String("event_id", h.entry.event.GetId()), slog.Any("err", err))
+		}
+	default:
+		s.out.content = append(s.out.content, h.entry.bare...)
+	}
+	s.out.events++
 }
 
 func causeOf(err error) string {
-	if errors.Is(err, errLost) {
+	switch {
+	case errors.Is(err, errLost):
 		return "lost"
+	case errors.Is(err, errGone):
+		return "gone"
+	default:
+		return "connection"
 	}
-	return "connection"
 }
 
 func isShown(err error) bool {
 	var shown grpcserver.Shown
 	return errors.As(err, &shown)
-}
-
-// prepare fits the event to what the client asked for.
-func (s *subscription) prepare(ctx context.Context, event *eventv1.Event) {
-	blob := event.GetRawBlob()
-	switch {
-	case !s.includeRaw:
-		event.Raw, event.RawBlob = nil, nil
-	case blob != nil && blob.GetSize() <= uint64(s.server.cfg.MaxRaw):
-		raw, err := s.server.set.Blobs.Load(ctx, blob)
-		if err != nil {
-			// The client sees that there is more, and under which name.
-			s.server.set.Logger.Warn("raw record not found", slog.String("event_id", event.GetId()), slog.Any("err", err))
-			return
-		}
-		event.Raw, event.RawBlob = raw, nil
-	}
 }
