@@ -80,6 +80,9 @@ func Run(ctx context.Context, o Options, out io.Writer) error {
 	if err := t.print(out); err != nil {
 		return err
 	}
+	if err := subscribing(ctx, o, out); err != nil {
+		return err
+	}
 	if err := collecting(ctx, o, out); err != nil {
 		return err
 	}

@@ -63,6 +63,9 @@ func Child(ctx context.Context, kind, dir string, stdout, stderr io.Writer) erro
 	hub := streamer.DefaultHub()
 	hub.Integration, hub.Tenants = "bench", []string{tenant}
 	hub.EventHub, hub.ConnectionString = hubName, config.NewSecret(os.Getenv(connectionEnv))
+	if ok, err := part(ctx, kind, dir, set, stdout); ok {
+		return err
+	}
 	switch kind {
 	case ChildStreamer:
 		return childStreamer(ctx, dir, hub, set, stdout)
@@ -127,8 +130,15 @@ func runAnnounced(ctx context.Context, s lifecycle.Service, stdout io.Writer, ad
 	case err := <-ended:
 		return err
 	}
-	if err := json.NewEncoder(stdout).Encode(addresses()); err != nil {
-		return fmt.Errorf("announcing: %w", err)
+	if err := announce(stdout, addresses()); err != nil {
+		return err
 	}
 	return <-ended
+}
+
+func announce(stdout io.Writer, at announcement) error {
+	if err := json.NewEncoder(stdout).Encode(at); err != nil {
+		return fmt.Errorf("announcing: %w", err)
+	}
+	return nil
 }

@@ -58,3 +58,6 @@ func peakRSS(path string) (int64, error) {
 	}
 	return 0, fmt.Errorf("reading usage: %s has no VmHWM", path)
 }
+
+// Self returns what this process has used.
+func Self() (Usage, error) { return usageOf(os.Getpid()) }

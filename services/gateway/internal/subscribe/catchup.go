@@ -48,13 +48,17 @@ func (s *subscription) verify(ctx context.Context) error {
 func (s *subscription) gather(ctx context.Context, due time.Time) error {
 	defer context.AfterFunc(ctx, s.feed.messages.Stop)()
 	wait := min(settle, max(time.Until(due), linger))
-	for s.out.events < s.server.cfg.BatchEvents && len(s.out.content) < int(s.server.cfg.BatchBytes) {
+	for s.out.events < s.server.cfg.BatchEvents {
 		e, err := s.feed.next(wait)
 		if err != nil {
 			return err
 		}
 		if h, chosen := s.group.judge(e); chosen {
 			s.take(ctx, h)
+			// There is no way back to what was received: a response may be an event too large.
+			if len(s.out.content) >= int(s.server.cfg.BatchBytes) {
+				return nil
+			}
 		}
 		if s.out.events > 0 {
 			wait = linger

@@ -35,7 +35,8 @@ type Config struct {
 	SendTimeout time.Duration `yaml:"send_timeout"`
 	// OutageTimeout is how long NATS may be away before a client is told.
 	OutageTimeout time.Duration `yaml:"outage_timeout"`
-	// BatchEvents and BatchBytes bound the events in one response; one event may be larger.
+	// BatchEvents and BatchBytes bound the events in one response; one event may be larger. gRPC keeps a buffer
+	// for each response that is not read yet: of 32 KiB, and if it does not fit of a MiB.
 	BatchEvents int          `yaml:"batch_events"`
 	BatchBytes  config.Bytes `yaml:"batch_bytes"`
 	// Linger is the least time between two times that new events reach subscribers: what comes meanwhile
@@ -60,7 +61,7 @@ const minBufferBytes = 9 * config.MiB // the largest message and its headers
 func DefaultConfig() Config {
 	return Config{
 		KeepAlive: 15 * time.Second, SendTimeout: 30 * time.Second, OutageTimeout: time.Minute,
-		BatchEvents: 256, BatchBytes: config.MiB, Linger: 20 * time.Millisecond,
+		BatchEvents: 256, BatchBytes: 31 * config.KiB, Linger: 40 * time.Millisecond,
 		RingEvents: 16_384, RingBytes: 64 * config.MiB,
 		Buffer: 256, BufferBytes: 16 * config.MiB, MaxRaw: 16 * config.MiB,
 	}

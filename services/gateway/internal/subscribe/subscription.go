@@ -158,11 +158,11 @@ func (s *subscription) follow(ctx context.Context, due time.Time) error {
 		return nil
 	}
 	for _, h := range hits {
-		s.take(ctx, h)
-		if len(s.out.content) >= int(s.server.cfg.BatchBytes) {
-			upTo = h.entry.sequence
+		if !s.fits(h) {
+			upTo = h.entry.sequence - 1
 			break
 		}
+		s.take(ctx, h)
 	}
 	s.feed.position.sequence = max(s.feed.position.sequence, upTo)
 	if s.out.events > 0 || more {
@@ -176,6 +176,15 @@ func (s *subscription) follow(ctx context.Context, due time.Time) error {
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// fits reports whether the next response has room for a hit. An event alone always fits.
+func (s *subscription) fits(h hit) bool {
+	size := len(h.entry.bare)
+	if s.includeRaw {
+		size = len(h.entry.data)
+	}
+	return s.out.events == 0 || len(s.out.content)+size <= int(s.server.cfg.BatchBytes)
 }
 
 // take adds a hit to the next response.

@@ -1,0 +1,339 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/entraflow/entraflow/pkg/bus"
+	"github.com/entraflow/entraflow/pkg/config"
+	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
+	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
+	"github.com/entraflow/entraflow/services/entraflow/internal/proc"
+)
+
+const (
+	subscribers = 1000
+	// perConnection is how many subscribers share a connection.
+	perConnection = 50
+	// subscribedTenants is how many tenants there are; each subscriber chooses one, and failed or other sign-ins of it.
+	subscribedTenants = 5
+	// published is how many events a second there are: each goes to a tenth of the subscribers.
+	published = 1000
+	// publishEvery is how often the events that are due are published.
+	publishEvery = 2 * time.Millisecond
+	// subscribeWarmUp is what does not count, subscribeFor what does.
+	subscribeWarmUp, subscribeFor = 5 * time.Second, 15 * time.Second
+	// latencyStep is the resolution of the measured times, and latencySteps how many there are.
+	latencyStep, latencySteps = time.Millisecond, 10_000
+)
+
+// fanOut is a measurement of Subscribe.
+type fanOut struct {
+	what    string
+	filters int
+	deliveries,
+	responses uint64
+	took                   time.Duration
+	p50, p99, slowest      time.Duration
+	gateway, nats, clients proc.Usage
+}
+
+// subscribing measures what is selected of Subscribe and prints a table.
+func subscribing(ctx context.Context, o Options, out io.Writer) error {
+	var all []fanOut
+	for _, m := range []struct {
+		name, what string
+		own        bool
+	}{{"subscribe/shared", "equal filters", false}, {"subscribe/own", "each its own filter", true}} {
+		if !o.selects(m.name) {
+			continue
+		}
+		r, err := measureFanOut(ctx, o, m.own)
+		if err != nil {
+			return fmt.Errorf("measuring %s: %w", m.name, err)
+		}
+		r.what = m.what
+		all = append(all, r)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) } // Flush tells
+	line("\n| Subscribe, %d subscribers\t| filters\t| deliveries/s\t| events a response\t| p50\t| p99\t| slowest\t| CPU gateway\t| CPU NATS\t| CPU clients\t| peak RSS gateway\t|", subscribers)
+	line("| ---\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t| ---:\t|")
+	for _, r := range all {
+		cores := func(u proc.Usage) string { return fmt.Sprintf("%.0f %%", 100*u.CPU.Seconds()/r.took.Seconds()) }
+		line("| %s\t| %d\t| %.0f\t| %.1f\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %d MiB\t|", r.what, r.filters,
+			float64(r.deliveries)/r.took.Seconds(), float64(r.deliveries)/float64(r.responses), r.p50, r.p99, r.slowest,
+			cores(r.gateway), cores(r.nats), cores(r.clients), r.gateway.PeakRSS/mib)
+	}
+	return w.Flush()
+}
+
+// fanOutWorld is NATS and the gateway, each a process.
+type fanOutWorld struct {
+	dir     string
+	product product // of which the process is NATS
+	gateway *proc.Process
+	token   config.Secret
+	conns   []*grpc.ClientConn
+}
+
+func newFanOutWorld(ctx context.Context, o Options) (_ *fanOutWorld, err error) {
+	w := &fanOutWorld{}
+	if w.dir, err = os.MkdirTemp("", "entraflow-bench-"); err != nil {
+		return nil, fmt.Errorf("making folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	credentials := filepath.Join(w.dir, "credentials")
+	var at announcement
+	if w.product.process, err = w.start(ctx, o, ChildBus, &at); err != nil {
+		return nil, err
+	}
+	if err := w.product.openBus(ctx, at.NATS, credentials); err != nil {
+		return nil, err
+	}
+	if w.gateway, err = w.start(ctx, o, ChildGateway, &at, busEnv+"="+at.NATS); err != nil {
+		return nil, err
+	}
+	if w.token, err = config.ReadSecret(filepath.Join(credentials, "gateway.token")); err != nil {
+		return nil, err
+	}
+	for range subscribers / perConnection {
+		conn, err := grpc.NewClient(at.Gateway, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			return nil, fmt.Errorf("calling the gateway: %w", err)
+		}
+		w.conns = append(w.conns, conn)
+	}
+	return w, nil
+}
+
+func (w *fanOutWorld) start(ctx context.Context, o Options, kind string, at *announcement, env ...string) (*proc.Process, error) {
+	p, err := proc.Start(ctx, proc.Command{Path: o.Self, Args: []string{"child", kind, w.dir}, Env: env, Log: o.Log})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Announced(ctx, at); err != nil {
+		return nil, errors.Join(err, p.Stop(stopBudget))
+	}
+	return p, nil
+}
+
+func (w *fanOutWorld) close() error {
+	var errs []error
+	for _, conn := range w.conns {
+		errs = append(errs, conn.Close())
+	}
+	if w.gateway != nil {
+		errs = append(errs, w.gateway.Stop(stopBudget))
+	}
+	if w.product.process != nil {
+		errs = append(errs, w.product.stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
+}
+
+// received counts what all subscribers get, and how long it took.
+type received struct {
+	counting              atomic.Bool
+	deliveries, responses atomic.Uint64
+	times                 [latencySteps]atomic.Uint64
+}
+
+func (r *received) add(response *controlv1.SubscribeResponse) {
+	if !r.counting.Load() || len(response.GetEvents()) == 0 {
+		return
+	}
+	now := time.Now()
+	r.responses.Add(1)
+	r.deliveries.Add(uint64(len(response.GetEvents())))
+	for _, e := range response.GetEvents() {
+		step := now.Sub(e.GetObservedAt().AsTime()) / latencyStep
+		r.times[min(max(step, 0), latencySteps-1)].Add(1)
+	}
+}
+
+// percentile returns the time within which the part of all events came.
+func (r *received) percentile(part float64) time.Duration {
+	want, seen := uint64(part*float64(r.deliveries.Load())), uint64(0)
+	for i := range r.times {
+		if seen += r.times[i].Load(); seen > 0 && seen >= want {
+			return time.Duration(i+1) * latencyStep
+		}
+	}
+	return latencySteps * latencyStep
+}
+
+// filterOf is the filter of a subscriber, which may be its own.
+func filterOf(n int, own bool) string {
+	filter := []string{
+		`event.kind == "signin" && event.sign_in.error_code != 0`, `event.kind == "signin" && event.sign_in.error_code == 0`,
+	}[n/subscribedTenants%2]
+	if own {
+		filter += fmt.Sprintf(` && event.sign_in.app_display_name != "app %d"`, n)
+	}
+	return filter
+}
+
+func measureFanOut(ctx context.Context, o Options, own bool) (r fanOut, err error) {
+	w, err := newFanOutWorld(ctx, o)
+	if err != nil {
+		return fanOut{}, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer cancel()
+	var got received
+	filters := map[string]bool{}
+	failed := make(chan error, subscribers+1)
+	for n := range subscribers {
+		req := &controlv1.SubscribeRequest{
+			Kinds: []string{"signin"}, TenantIds: []string{numbered(1, n%subscribedTenants)}, Filter: filterOf(n, own),
+		}
+		filters[req.GetTenantIds()[0]+req.GetFilter()] = true
+		stream, err := w.subscribe(ctx, n, req)
+		if err != nil {
+			return fanOut{}, err
+		}
+		tasks.Go(func() { failed <- got.drain(stream) })
+	}
+	tasks.Go(func() { failed <- w.publish(ctx) })
+	if err := wait(ctx, failed, subscribeWarmUp); err != nil {
+		return fanOut{}, err
+	}
+	before, err := w.usage()
+	if err != nil {
+		return fanOut{}, err
+	}
+	began := time.Now()
+	got.counting.Store(true)
+	if err := wait(ctx, failed, subscribeFor); err != nil {
+		return fanOut{}, err
+	}
+	got.counting.Store(false)
+	r = fanOut{
+		filters: len(filters), took: time.Since(began), deliveries: got.deliveries.Load(), responses: got.responses.Load(),
+		p50: got.percentile(0.5), p99: got.percentile(0.99), slowest: got.percentile(1),
+	}
+	after, err := w.usage()
+	for i, to := range []*proc.Usage{&r.gateway, &r.nats, &r.clients} {
+		*to = proc.Usage{CPU: after[i].CPU - before[i].CPU, PeakRSS: after[i].PeakRSS}
+	}
+	return r, err
+}
+
+// usage returns what the gateway, NATS and this process used.
+func (w *fanOutWorld) usage() (used [3]proc.Usage, err error) {
+	var errs [3]error
+	used[0], errs[0] = w.gateway.Used()
+	used[1], errs[1] = w.product.process.Used()
+	used[2], errs[2] = proc.Self()
+	return used, errors.Join(errs[:]...)
+}
+
+// wait waits for the time; less if something fails.
+func wait(ctx context.Context, failed <-chan error, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// subscribe returns once the subscription stands.
+func (w *fanOutWorld) subscribe(
+	ctx context.Context, n int, req *controlv1.SubscribeRequest,
+) (grpc.ServerStreamingClient[controlv1.SubscribeResponse], error) {
+	client := controlv1.NewEventServiceClient(w.conns[n%len(w.conns)])
+	stream, err := client.Subscribe(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+w.token.Reveal()), req)
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribing: %w", err)
+	}
+	return stream, nil
+}
+
+// drain receives until the stream ends.
+func (r *received) drain(stream grpc.ServerStreamingClient[controlv1.SubscribeResponse]) error {
+	for {
+		response, err := stream.Recv()
+		if err != nil {
+			return fmt.Errorf("receiving: %w", err)
+		}
+		r.add(response)
+	}
+}
+
+// publish publishes events at an even rate until ctx is done. Each says when.
+func (w *fanOutWorld) publish(ctx context.Context) error {
+	publisher, err := bus.NewPublisher(w.product.bus)
+	if err != nil {
+		return err
+	}
+	defer publisher.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to lose
+	ticker := time.NewTicker(publishEvery)
+	defer ticker.Stop()
+	began := time.Now()
+	for n := 0; ; {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for ; n < int(time.Since(began).Seconds()*published); n++ {
+			if err := publisher.PublishAsync(ctx, sampleEvent(n), bus.PublishOptions{}, func(bus.Ack, error) {}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sampleEvent is a sign-in of 1.1 KB as the streamer decodes it.
+func sampleEvent(n int) *eventv1.Event {
+	raw := record(n, sizeCommon, time.Now())
+	number := n / subscribedTenants
+	return &eventv1.Event{
+		Id: fmt.Sprintf("%032x", n), TenantId: numbered(1, n%subscribedTenants), Integration: "bench", Kind: "signin",
+		Source: eventv1.Source_SOURCE_EVENT_HUB, SourceId: numbered(3, n), Category: "SignInLogs", Version: uint64(n),
+		OccurredAt: timestamppb.Now(), ObservedAt: timestamppb.Now(), Raw: []byte(raw),
+		Payload: &eventv1.Event_SignIn{SignIn: &eventv1.SignIn{
+			UserId: numbered(4, n%20_000), UserPrincipalName: fmt.Sprintf("user%d@example.com", n%20_000), UserType: "member",
+			Type: eventv1.SignInType_SIGN_IN_TYPE_INTERACTIVE, EventTypes: []string{"interactiveUser"}, IsInteractive: new(true),
+			AppId: numbered(5, 1), AppDisplayName: "Azure Portal", ResourceId: numbered(6, 1), ResourceDisplayName: "Microsoft Graph",
+			ClientAppUsed: "Browser", UserAgent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)",
+			Device:    &eventv1.Device{Id: numbered(7, n%20_000), OperatingSystem: "MacOs", Browser: "Safari 18.0"},
+			IpAddress: fmt.Sprintf("203.0.113.%d", n%250), Location: &eventv1.Location{City: "Stockholm", Country: "SE"},
+			ErrorCode: new(int64(number % 2)), ConditionalAccessStatus: "success", AuthenticationRequirement: "multiFactorAuthentication",
+			CorrelationId: numbered(8, n), AutonomousSystemNumber: new(uint32(64496)),
+		}},
+	}
+}
