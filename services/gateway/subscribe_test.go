@@ -31,6 +31,8 @@ type subscriber struct {
 	cancel context.CancelFunc
 	token  string // of the last response
 	got    []*eventv1.Event
+	// failures are the filter errors of all responses.
+	failures uint64
 }
 
 // subscribe returns once the subscription stands.
@@ -56,6 +58,7 @@ func (s *subscriber) receive(t *testing.T) (*controlv1.SubscribeResponse, error)
 		require.NotEmpty(t, response.GetResumeToken())
 		s.token = response.GetResumeToken()
 		s.got = append(s.got, response.GetEvents()...)
+		s.failures += response.GetFilterErrors()
 	}
 	return response, err
 }
