@@ -36,7 +36,7 @@ type SubscribeRequest struct {
 	IncludeRaw bool `protobuf:"varint,3,opt,name=include_raw,json=includeRaw,proto3" json:"include_raw,omitempty"`
 	// filter is a CEL expression over the event that must be true (https://cel.dev): its fields by the names of
 	// entraflow.event.v1.Event, as in
-	// event.kind == "signin" && event.sign_in.outcome == entraflow.event.v1.SignInOutcome.SIGN_IN_OUTCOME_FAILURE.
+	// event.kind == "signin" && event.sign_in.outcome == "failure". It may not name raw or raw_blob.
 	// An event for which it fails is left out and counted. Empty: all.
 	Filter string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
 	// begin says where to begin. Absent: with the next event.
