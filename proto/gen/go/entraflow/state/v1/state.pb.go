@@ -562,7 +562,7 @@ type StoredApiToken struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// api_token is the token.
 	ApiToken *v1.ApiToken `protobuf:"bytes,1,opt,name=api_token,json=apiToken,proto3" json:"api_token,omitempty"`
-	// secret_hash is SHA-256 of the secret: 256 random bits need no slow hash.
+	// secret_hash is SHA-256 of the secret: 130 random bits need no slow hash.
 	SecretHash    []byte `protobuf:"bytes,2,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
