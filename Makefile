@@ -10,7 +10,8 @@ PACKAGES := ./proto/... ./pkg/... ./services/...
 RACE_PACKAGES := ./pkg/bus/... ./pkg/lease/... ./pkg/lifecycle/... ./pkg/app/... ./pkg/clock/... \
 	./pkg/grpcserver/... ./services/streamer/internal/... ./services/simulator ./services/simulator/eventhubs/... \
 	./services/simulator/internal/... ./services/simulator/entra ./services/simulator/entra/throttle \
-	./services/simulator/entra/directory ./pkg/session/... ./pkg/shift/... ./pkg/runs/... ./services/directorysync/internal/...
+	./services/simulator/entra/directory ./pkg/session/... ./pkg/shift/... ./pkg/runs/... ./services/directorysync/internal/... \
+	./services/gateway/internal/rest
 RACE_SKIP := ^(TestNothingFallsOffUnread|TestBlobsAreKeptForTheUnread)$$
 # Real records to test against; not part of the project.
 ENTRAFLOW_CORPUS ?= $(abspath ../shared/corpora)
@@ -94,6 +95,10 @@ vuln: ## look for known vulnerabilities (needs the vulnerability database's netw
 .PHONY: simulator-acceptance
 simulator-acceptance: ## run azeventhubs/v2's own test suite against the simulator
 	@acceptance/eventhubs/run.sh
+
+.PHONY: api-acceptance
+api-acceptance: setup ## run the README's examples of the API with grpcurl, curl and a generated client
+	@acceptance/openapi/run.sh
 
 .PHONY: check
 check: ## what CI runs

@@ -185,8 +185,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err := <-served:
 		s.grpc.Stop()
 		s.inProcess.server.Stop()
-		<-inside
-		return fmt.Errorf("serving: %w", err)
+		return errors.Join(fmt.Errorf("serving: %w", err), <-inside)
 	case <-ctx.Done():
 	}
 	err = s.drain(ctx)

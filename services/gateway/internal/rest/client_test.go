@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -42,9 +43,7 @@ func TestNoHeaderOfAClientBecomesMetadata(t *testing.T) {
 	}
 	for _, path := range []string{"/v1/integrations", "/v1/events:subscribe"} {
 		got := w.send(t, "GET", path, "", func(r *http.Request) {
-			for name, values := range sent {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, sent)
 		})
 		require.Equal(t, http.StatusOK, got.status, got.body)
 		require.NotEqual(t, "forged", got.header.Get("X-Request-Id"))

@@ -53,12 +53,12 @@ var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
 // policyOf allows a page its own scripts, and nothing from elsewhere.
 func policyOf(page string) string {
-	scripts := "'self'"
+	scripts := []string{"'self'"}
 	for _, found := range inlineScript.FindAllStringSubmatch(page, -1) {
 		hash := sha256.Sum256([]byte(found[1]))
-		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(hash[:])+"'")
 	}
-	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+	return "default-src 'none'; script-src " + strings.Join(scripts, " ") + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 

@@ -12,8 +12,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -105,7 +103,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 	close(stopping)
 	err = drain(ctx, server)
-	<-served // http.ErrServerClosed
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("serving: %w", ended))
+	}
 	return err
 }
 
@@ -140,7 +140,7 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		},
 		DisableGeneralOptionsHandler: true,
 		// Its lines name addresses of clients; what matters is counted, and panics are logged by the handler.
-		ErrorLog: log.New(io.Discard, "", 0),
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 }
 

@@ -45,7 +45,7 @@ func routeTests() []routeTest {
 		{"POST", "/v1/api-tokens", `{"apiToken":{"displayName":"r","role":"ROLE_READ_ONLY"},"requestId":"q"}`, "ApiTokenService/CreateApiToken", &controlv1.CreateApiTokenRequest{ApiToken: &controlv1.ApiToken{DisplayName: "r", Role: controlv1.Role_ROLE_READ_ONLY}, RequestId: "q"}},
 		{"GET", "/v1/" + token, "", "ApiTokenService/GetApiToken", &controlv1.GetApiTokenRequest{Name: token}},
 		{"POST", "/v1/" + token + ":revoke", "{}", "ApiTokenService/RevokeApiToken", &controlv1.RevokeApiTokenRequest{Name: token}},
-		{"GET", "/v1/audit-entries?failed=true&start=2026-01-01T00:00:00Z", "", "AuditService/ListAuditEntries", &controlv1.ListAuditEntriesRequest{Failed: proto.Bool(true), Start: start}},
+		{"GET", "/v1/audit-entries?failed=true&start=2026-01-01T00:00:00Z", "", "AuditService/ListAuditEntries", &controlv1.ListAuditEntriesRequest{Failed: new(true), Start: start}},
 		{"GET", "/v1/directory/users?text=ada&tenantIds=a&tenantIds=b", "", "DirectoryService/SearchUsers", &controlv1.SearchUsersRequest{Text: "ada", TenantIds: []string{"a", "b"}}},
 		{"GET", "/v1/directory/users/ada.lund%40example.com?tenantId=a", "", "DirectoryService/GetUser", &controlv1.GetUserRequest{User: "ada.lund@example.com", TenantId: "a"}},
 		{"GET", "/v1/directory/groups", "", "DirectoryService/ListGroups", &controlv1.ListGroupsRequest{}},
