@@ -269,7 +269,7 @@ func (f *addFlags) firstRun(ctx context.Context, c *caller, s *service, name str
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, s, run)
+	return c.follow(ctx, s, run, formatTable)
 }
 
 var errNotSaved = errors.New("not connected, so nothing was saved; --force saves it all the same")

@@ -20,6 +20,7 @@ const defaultRuns = 20
 type collectFlags struct {
 	types  []string
 	since  string
+	output string
 	noWait bool
 }
 
@@ -41,11 +42,16 @@ func newCollect(c *caller) *cobra.Command {
 	flags.StringVar(&f.since, "since", "", "read again from then on: 30m, 48h, 7d, a date or a time")
 	flags.BoolVar(&f.noWait, "no-wait", false, "do not follow the run")
 	complete(cmd, "type", dataTypes()...)
+	addFormat(cmd, &f.output)
 	return cmd
 }
 
 func (f *collectFlags) run(ctx context.Context, c *caller, id string) error {
 	name, err := integrationName(id)
+	if err != nil {
+		return err
+	}
+	out, err := parseFormat(f.output)
 	if err != nil {
 		return err
 	}
@@ -69,11 +75,14 @@ func (f *collectFlags) run(ctx context.Context, c *caller, id string) error {
 	if both(f.types) {
 		c.note("the directory is read, too, by a run of its own; see `entractl integration runs %s`", idOf(name))
 	}
+	if f.noWait && out != formatTable {
+		return writeMessage(c.Stdout, out, answer.GetRun())
+	}
 	if f.noWait {
 		fmt.Fprintf(c.Stdout, "Run %s was asked for; follow it with `entractl integration watch %s`.\n", idOf(run), watchArgs(run))
 		return nil
 	}
-	return c.follow(ctx, s, run)
+	return c.follow(ctx, s, run, out)
 }
 
 // both reports whether data types are of the logs and of the directory, as all are.
@@ -84,13 +93,19 @@ func both(types []string) bool {
 }
 
 func newWatch(c *caller) *cobra.Command {
+	var output string
 	cmd := &cobra.Command{
-		Use:     "watch ID RUN",
-		Short:   "Follow a run",
-		Long:    "Follows a run until it has ended; Ctrl-C leaves it going. The exit code is 1 if any data type failed.",
+		Use:   "watch ID RUN",
+		Short: "Follow a run",
+		Long: "Follows a run until it has ended; Ctrl-C leaves it going. The exit code is 1 if any data type failed. With -o json or\n" +
+			"yaml the progress goes to the standard error, and the run as it ended to the standard output.",
 		Example: "  entractl integration watch contoso 5k2…",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := runName(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			f, err := parseFormat(output)
 			if err != nil {
 				return err
 			}
@@ -99,7 +114,7 @@ func newWatch(c *caller) *cobra.Command {
 				return err
 			}
 			defer s.close()
-			return c.follow(cmd.Context(), s, name)
+			return c.follow(cmd.Context(), s, name, f)
 		},
 	}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -110,6 +125,7 @@ func newWatch(c *caller) *cobra.Command {
 		return nil
 	}
 	cmd.ValidArgsFunction = c.completeRun
+	addFormat(cmd, &output)
 	return cmd
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the manual instead of comparing it") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write the manual instead of comparing it")
 
 // manual is where the manual is kept.
-var manual = filepath.Join("..", "..", "docs", "entractl") //nolint:gochecknoglobals // a constant
+var manual = filepath.Join("..", "..", "docs", "entractl")
 
 // pages are the files of a folder.
 func pages(t *testing.T, dir string) map[string]string {

@@ -64,9 +64,10 @@ type view interface {
 	close()
 }
 
-// follow shows a run until it has ended. It fails if anything of the run did. An interruption leaves the run going.
-func (c *caller) follow(ctx context.Context, s *service, name string) error {
-	run, err := c.followed(ctx, s, name)
+// follow shows a run until it has ended, and then in the format. It fails if anything of the run did. An interruption leaves
+// the run going.
+func (c *caller) follow(ctx context.Context, s *service, name string, f format) error {
+	run, err := c.followed(ctx, s, name, f)
 	if errors.Is(err, errInterrupted) {
 		c.note("the run goes on; follow it with `entractl integration watch %s`", watchArgs(name))
 		return err
@@ -74,7 +75,12 @@ func (c *caller) follow(ctx context.Context, s *service, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(c.Stdout, c.style().ending(run)); err != nil {
+	if f != formatTable {
+		err = writeMessage(c.Stdout, f, run)
+	} else {
+		_, err = io.WriteString(c.Stdout, c.style().ending(run))
+	}
+	if err != nil {
 		return err
 	}
 	if run.GetState() != controlv1.RunState_RUN_STATE_SUCCEEDED {
@@ -84,8 +90,8 @@ func (c *caller) follow(ctx context.Context, s *service, name string) error {
 }
 
 // followed returns the run as it ended.
-func (c *caller) followed(ctx context.Context, s *service, name string) (*controlv1.Run, error) {
-	v := c.newView()
+func (c *caller) followed(ctx context.Context, s *service, name string, f format) (*controlv1.Run, error) {
+	v := c.newView(f)
 	defer v.close()
 	receiving, cancel := context.WithCancel(ctx)
 	updates := make(chan update)
@@ -143,7 +149,7 @@ func (c *caller) receiveRun(ctx context.Context, s *service, name string, to cha
 		if alive {
 			wait, heard = firstWait, time.Now()
 		}
-		if ctx.Err() != nil || heard.IsZero() || !passes(err) && !(alive && c.target.renews(err)) || time.Since(heard) > maxSilence {
+		if ctx.Err() != nil || heard.IsZero() || !c.target.goesOn(err, alive) || time.Since(heard) > maxSilence {
 			return c.target.explain(ctx, err)
 		}
 		send(update{note: fmt.Sprintf("connection lost (%s); trying again in %s", clean(status.Convert(err).Message()), wait)})

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
@@ -169,4 +170,19 @@ func TestBarsOnATerminal(t *testing.T) {
 		Args: []string{"integration", "watch", "contoso", "r1"}, Terminal: entractl.Terminal{Out: true},
 	})
 	require.NotContains(t, got.stdout, "\x1b")
+}
+
+func TestARunForPrograms(t *testing.T) {
+	s := newServer(t)
+	s.watch = sending(nil, runAt(running, 2), succeeded())
+	for _, args := range [][]string{{"watch", "contoso", "r1"}, {"collect", "contoso", "--type", "audit"}} {
+		got := s.run(t.Context(), append(append([]string{"integration"}, args...), "-o", "json")...)
+		require.Equal(t, 0, got.code, got.stderr)
+		var run controlv1.Run
+		require.NoError(t, protojson.Unmarshal([]byte(got.stdout), &run))
+		require.Equal(t, controlv1.RunState_RUN_STATE_SUCCEEDED, run.GetState())
+		require.Contains(t, got.stderr, "  running  4/20 windows  ")
+	}
+	require.Contains(t, s.run(t.Context(), "integration", "collect", "contoso", "--type", "audit", "--no-wait", "-o", "yaml").stdout,
+		"name: integrations/contoso/runs/r1\n")
 }

@@ -43,49 +43,15 @@ func newLogin(c *caller) *cobra.Command {
 }
 
 func (f *loginFlags) run(cmd *cobra.Command, c *caller) error {
-	t := c.target
-	byFile := t.flags.Changed(flagTokenFile)
-	if f.withToken && byFile {
-		return usageError{errors.New("--with-token and --token-file exclude each other")}
-	}
-	name, err := t.loginContext()
+	name, err := c.target.loginContext()
 	if err != nil {
 		return err
 	}
-	token := ""
-	switch {
-	case f.withToken:
-		token, err = c.tokenFromInput(cmd.Context())
-	case byFile:
-		var read bearer
-		read, err = readToken(t.given.TokenFile)
-		token = string(read)
-	}
+	token, err := f.apiToken(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
-	x, err := t.updateContext(cmd.Context(), name, func(x *contexts.Context) error {
-		file := x.TokenFile
-		if server, by := t.said(flagServer, t.given.Server, envServer); by > saidByNobody {
-			x.Server = server
-		}
-		if err := t.apply(x); err != nil {
-			return err
-		}
-		if byFile {
-			x.TokenFile = file // it is copied, not referred to
-		}
-		if err := f.oidc.apply(cmd, x); err != nil {
-			return err
-		}
-		switch {
-		case token == "" && x.OIDC == nil:
-			return usageError{fmt.Errorf("context %s has no issuer: say --issuer and --client-id, or --with-token for an API token", name)}
-		case x.TokenFile != "":
-			return usageError{fmt.Errorf("context %s uses the token file %s; `entractl context set %s --token-file \"\"` ends that", name, x.TokenFile, name)}
-		}
-		return nil
-	})
+	x, err := c.target.updateContext(cmd.Context(), name, func(x *contexts.Context) error { return f.apply(cmd, c.target, x, token != "") })
 	if err != nil {
 		return err
 	}
@@ -95,10 +61,46 @@ func (f *loginFlags) run(cmd *cobra.Command, c *caller) error {
 			return err
 		}
 	}
-	if err := t.keepLogin(cmd.Context(), x.Name, login); err != nil {
+	if err := c.target.keepLogin(cmd.Context(), x.Name, login); err != nil {
 		return err
 	}
 	c.note("signed in to %s as context %s; `entractl whoami` says as whom", x.Server, x.Name)
+	return nil
+}
+
+// apiToken reads the API token to store; "" if one signs in at the issuer.
+func (f *loginFlags) apiToken(ctx context.Context, c *caller) (string, error) {
+	byFile := c.target.flags.Changed(flagTokenFile)
+	switch {
+	case f.withToken && byFile:
+		return "", usageError{errors.New("--with-token and --token-file exclude each other")}
+	case f.withToken:
+		return c.tokenFromInput(ctx)
+	case byFile:
+		token, err := readToken(c.target.given.TokenFile)
+		return string(token), err
+	default:
+		return "", nil
+	}
+}
+
+// apply changes a context as the flags say, and checks that one can sign in to it.
+func (f *loginFlags) apply(cmd *cobra.Command, t *target, x *contexts.Context, hasToken bool) error {
+	file := x.TokenFile
+	x.Server = first(x.Server, t.getenv(envServer)) // a context that exists moves by the flag alone
+	if err := t.apply(x); err != nil {
+		return err
+	}
+	x.TokenFile = file // that of the flag is copied, not referred to
+	if err := f.oidc.apply(cmd, x); err != nil {
+		return err
+	}
+	switch {
+	case !hasToken && x.OIDC == nil:
+		return usageError{fmt.Errorf("context %s has no issuer: say --issuer and --client-id, or --with-token for an API token", x.Name)}
+	case x.TokenFile != "":
+		return usageError{fmt.Errorf("context %s uses the token file %s; `entractl context set %s --token-file \"\"` ends that", x.Name, x.TokenFile, x.Name)}
+	}
 	return nil
 }
 

@@ -14,8 +14,11 @@ import (
 // lineInterval is the least time between two plain lines of progress.
 const lineInterval = 5 * time.Second
 
-// newView returns bars for a terminal, else plain lines.
-func (c *caller) newView() view {
+// newView returns bars for a terminal, else plain lines; beside the result if that is for programs.
+func (c *caller) newView(f format) view {
+	if f != formatTable {
+		return &lines{to: c.Stderr, notes: c.Stderr}
+	}
 	if c.fancy() {
 		return newBars(c.Stdout, c.Stderr)
 	}

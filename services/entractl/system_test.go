@@ -39,15 +39,15 @@ func (s *system) GetCaller(context.Context, *controlv1.GetCallerRequest) (*contr
 	return s.caller, nil
 }
 
-func (s *system) CreateApiToken(_ context.Context, req *controlv1.CreateApiTokenRequest) (*controlv1.CreateApiTokenResponse, error) {
+func (s *system) CreateApiToken(_ context.Context, req *controlv1.CreateApiTokenRequest) (*controlv1.CreateApiTokenResponse, error) { //nolint:staticcheck // as the proto names it
 	return s.createToken(req)
 }
 
-func (s *system) ListApiTokens(context.Context, *controlv1.ListApiTokensRequest) (*controlv1.ListApiTokensResponse, error) {
+func (s *system) ListApiTokens(context.Context, *controlv1.ListApiTokensRequest) (*controlv1.ListApiTokensResponse, error) { //nolint:staticcheck // as the proto names it
 	return &controlv1.ListApiTokensResponse{ApiTokens: s.tokens}, nil
 }
 
-func (s *system) GetApiToken(_ context.Context, req *controlv1.GetApiTokenRequest) (*controlv1.GetApiTokenResponse, error) {
+func (s *system) GetApiToken(_ context.Context, req *controlv1.GetApiTokenRequest) (*controlv1.GetApiTokenResponse, error) { //nolint:staticcheck // as the proto names it
 	for _, k := range s.tokens {
 		if k.GetName() == req.GetName() {
 			return &controlv1.GetApiTokenResponse{ApiToken: k}, nil
@@ -56,7 +56,7 @@ func (s *system) GetApiToken(_ context.Context, req *controlv1.GetApiTokenReques
 	return nil, refuse(codes.NotFound, "there is no such token", "list them")
 }
 
-func (s *system) RevokeApiToken(ctx context.Context, req *controlv1.RevokeApiTokenRequest) (*controlv1.RevokeApiTokenResponse, error) {
+func (s *system) RevokeApiToken(ctx context.Context, req *controlv1.RevokeApiTokenRequest) (*controlv1.RevokeApiTokenResponse, error) { //nolint:staticcheck // as the proto names it
 	found, err := s.GetApiToken(ctx, &controlv1.GetApiTokenRequest{Name: req.GetName()})
 	if err != nil {
 		return nil, err

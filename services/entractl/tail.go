@@ -134,7 +134,7 @@ func (t *tail) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil, errors.Is(err, errEnough):
 			return nil
-		case t.token == "" || !passes(err) && !(t.alive && t.target.renews(err)):
+		case t.token == "" || !t.target.goesOn(err, t.alive):
 			return t.target.explain(ctx, err)
 		case t.alive:
 			wait = firstWait
@@ -225,9 +225,11 @@ func pause(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// renews reports whether a call that was let in before failed because its login ended, which the next one exchanges.
-func (t *target) renews(err error) bool {
-	return t.at != nil && t.at.method == byOIDC && status.Code(err) == codes.Unauthenticated
+// goesOn reports whether a stream that failed can be opened again; alive says that it was let in. A login that ended while
+// it ran is exchanged when the next one opens.
+func (t *target) goesOn(err error, alive bool) bool {
+	ended := alive && t.at != nil && t.at.method == byOIDC && status.Code(err) == codes.Unauthenticated
+	return ended || passes(err)
 }
 
 // passes reports whether connecting again may help.

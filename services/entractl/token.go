@@ -168,8 +168,8 @@ func (f *tokenFlags) openSecretFile() (keep func(string) error, drop func(), err
 		return nil
 	}
 	drop = func() {
-		file.Close()
-		_ = os.Remove(f.secretFile) // it is empty
+		_ = file.Close()            // it is empty
+		_ = os.Remove(f.secretFile) // nobody needs it
 	}
 	return keep, drop, nil
 }

@@ -63,7 +63,7 @@ func TestLogins(t *testing.T) {
 	got, err := s.Login("prod")
 	require.NoError(t, err)
 	require.Empty(t, gocmp.Diff(want, got))
-	for _, text := range []string{fmt.Sprint(got), fmt.Sprintf("%+v", got), fmt.Sprintf("%#v", got), fmt.Sprintf("%s", &got)} {
+	for _, text := range []string{fmt.Sprint(got), fmt.Sprintf("%+v", got), fmt.Sprintf("%#v", got)} {
 		require.Equal(t, "login for x:1", text)
 	}
 	file := filepath.Join(filepath.Dir(s.Path()), "logins", "prod.json")

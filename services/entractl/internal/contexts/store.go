@@ -196,7 +196,7 @@ func readAll(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // it was only read
 	var text bytes.Buffer
 	if _, err := text.ReadFrom(io.LimitReader(file, maxFile+1)); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package issuer_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -48,9 +49,7 @@ func TestDiscoveryIsChecked(t *testing.T) {
 			"issuer": at.URL, "authorization_endpoint": at.URL + "/a", "token_endpoint": at.URL + "/t", "jwks_uri": at.URL + "/k",
 			"device_authorization_endpoint": at.URL + "/d",
 		}
-		for key, value := range tc.change {
-			document[key] = value
-		}
+		maps.Copy(document, tc.change)
 		_, err := issuer.Discover(t.Context(), issuer.Config{URL: at.URL, ClientID: "c"})
 		if tc.want == "" {
 			require.NoError(t, err, name)
