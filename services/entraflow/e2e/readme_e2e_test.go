@@ -20,7 +20,7 @@ import (
 )
 
 // readmePatience is how long the README's five minutes may take beside other tests, building included.
-const readmePatience = 5 * time.Minute
+const readmePatience = 15 * time.Minute
 
 // TestTheReadmesFiveMinutes runs the README's script of that name, as it stands, in a copy of the checkout. Only what the
 // programs read of their environment is its own: addresses, so that it can run beside a product.
