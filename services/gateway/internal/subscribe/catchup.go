@@ -104,6 +104,8 @@ func (s *subscription) reopen(ctx context.Context) error {
 		return context.Cause(ctx)
 	case isShown(err):
 		return err
+	case time.Since(s.failedSince) > s.server.cfg.OutageTimeout && errors.Is(err, errFull):
+		return errBusy
 	case time.Since(s.failedSince) > s.server.cfg.OutageTimeout:
 		return errAway.Because(err)
 	default:

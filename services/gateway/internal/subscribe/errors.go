@@ -10,6 +10,8 @@ import (
 var (
 	errAway = grpcserver.NewError(codes.Unavailable, "STREAM_UNAVAILABLE",
 		"the stream of events cannot be reached", "subscribe again in some seconds with the last resume token")
+	errBusy = grpcserver.NewError(codes.ResourceExhausted, "TOO_MANY_BEHIND",
+		"too many subscribers read what is past", "subscribe again in some minutes with the last resume token")
 	errGone = grpcserver.NewError(codes.OutOfRange, "EVENTS_GONE",
 		"the stream no longer holds what comes after this place",
 		"subscribe with a start_time instead; SearchSignIns has the sign-ins in between")

@@ -26,6 +26,7 @@ const (
 var (
 	errIdle = errors.New("no message")
 	errLost = errors.New("messages were lost on the way")
+	errFull = errors.New("too many consumers")
 	errDown = errors.New("not connected to nats") // at once, where a request would wait for its time
 )
 
@@ -43,10 +44,12 @@ type feed struct {
 	cfg      Config
 	subjects []string
 	start    start
+	slots    chan struct{} // holds one element for each consumer; nil: not counted
 
 	position position // what came up to here was returned, or is not chosen
 	verified position // the stream held everything behind this place when it was asked last
 
+	slot     bool // one of slots is this feed's
 	begun    bool // the position says where to go on
 	consumer jetstream.Consumer
 	messages jetstream.MessagesContext // nil: not open
@@ -74,8 +77,39 @@ func (f *feed) locate(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// open makes a consumer behind the position. It fails with errGone if events behind it are gone.
+// open makes a consumer behind the position. It fails with errGone if events behind it are gone, and with errFull while
+// there are as many consumers as there may be.
 func (f *feed) open(ctx context.Context) error {
+	if !f.take() {
+		return errFull
+	}
+	err := f.connect(ctx)
+	if err != nil {
+		f.release()
+	}
+	return err
+}
+
+func (f *feed) take() bool {
+	if f.slots == nil || f.slot {
+		return true
+	}
+	select {
+	case f.slots <- struct{}{}:
+		f.slot = true
+	default:
+	}
+	return f.slot
+}
+
+func (f *feed) release() {
+	if f.slot {
+		<-f.slots
+		f.slot = false
+	}
+}
+
+func (f *feed) connect(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	stream, err := f.locate(ctx)
@@ -217,6 +251,7 @@ func (f *feed) missed(ctx context.Context, sequence uint64) error {
 
 // close ends the consumer. The feed may be opened again.
 func (f *feed) close(ctx context.Context) {
+	f.release()
 	if f.messages != nil {
 		f.messages.Stop()
 		f.messages = nil

@@ -47,6 +47,9 @@ type Config struct {
 	// consumer of its own.
 	RingEvents int          `yaml:"ring_events"`
 	RingBytes  config.Bytes `yaml:"ring_bytes"`
+	// CatchUp bounds the subscribers that have a consumer of their own at once, as they read what is past. More
+	// wait, and are told after OutageTimeout.
+	CatchUp int `yaml:"catch_up"`
 	// Buffer and BufferBytes bound what a consumer pulls ahead. BufferBytes must hold the largest
 	// message there can be.
 	Buffer      int          `yaml:"buffer"`
@@ -61,8 +64,8 @@ const minBufferBytes = 9 * config.MiB // the largest message and its headers
 func DefaultConfig() Config {
 	return Config{
 		KeepAlive: 15 * time.Second, SendTimeout: 30 * time.Second, OutageTimeout: time.Minute,
-		BatchEvents: 256, BatchBytes: 31 * config.KiB, Linger: 40 * time.Millisecond,
-		RingEvents: 16_384, RingBytes: 64 * config.MiB,
+		BatchEvents: 256, BatchBytes: 31 * config.KiB, Linger: 50 * time.Millisecond,
+		RingEvents: 16_384, RingBytes: 64 * config.MiB, CatchUp: 100,
 		Buffer: 256, BufferBytes: 16 * config.MiB, MaxRaw: 16 * config.MiB,
 	}
 }
@@ -78,6 +81,7 @@ func (c Config) Validate() error {
 	p.Check(c.Linger >= 0 && c.Linger < c.KeepAlive, "linger", "must be 0 or more, and below keep_alive")
 	p.Check(c.RingEvents > 0, "ring_events", "must be positive")
 	p.Check(c.RingBytes > 0, "ring_bytes", "must be positive")
+	p.Check(c.CatchUp > 0, "catch_up", "must be positive")
 	p.Check(c.Buffer > 0, "buffer", "must be positive")
 	p.Check(c.BufferBytes >= minBufferBytes, "buffer_bytes", "must be at least %s, to hold the largest message", minBufferBytes)
 	p.Check(c.MaxRaw > 0, "max_raw", "must be positive")
@@ -107,6 +111,7 @@ type Server struct {
 	counted  counters
 	compiler func() (*expression.Compiler, error)
 	groups   groups
+	slots    chan struct{} // of feeds that catch up
 	sealed   atomic.Pointer[sealed]
 	running  sync.WaitGroup
 
@@ -124,6 +129,7 @@ type sealed struct {
 func NewServer(cfg Config, set Settings) *Server {
 	return &Server{
 		cfg: cfg, set: set, counted: set.Metrics.counters(), compiler: sync.OnceValues(expression.NewCompiler),
+		slots: make(chan struct{}, cfg.CatchUp),
 	}
 }
 
@@ -205,7 +211,7 @@ func (s *Server) open(ctx context.Context, req *controlv1.SubscribeRequest) (_ *
 	}
 	sub := &subscription{
 		server: s, hub: hub, group: group, includeRaw: req.GetIncludeRaw(), stalled: make(chan struct{}),
-		feed: &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin},
+		feed: &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin, slots: s.slots},
 	}
 	if err := sub.start(ctx); err != nil {
 		end()

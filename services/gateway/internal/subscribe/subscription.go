@@ -64,7 +64,17 @@ func (s *subscription) begin(ctx context.Context) error {
 			return nil
 		}
 	}
-	if err := s.feed.open(ctx); err != nil {
+	// Its turn comes when another has caught up.
+	waiting, cancel := context.WithTimeout(ctx, s.server.cfg.OutageTimeout)
+	defer cancel()
+	err := s.feed.open(ctx)
+	for errors.Is(err, errFull) {
+		if pause(waiting, settle); waiting.Err() != nil {
+			return errBusy
+		}
+		err = s.feed.open(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	s.verifiedAt = time.Now()
