@@ -20,49 +20,50 @@ type failure struct {
 	httpStatus int
 }
 
-func refusal(httpStatus int, code codes.Code, reason, message, remedy string) *failure {
-	return &failure{Shown: grpcserver.NewError(code, reason, message, remedy), httpStatus: httpStatus}
+// over gives an error the status that HTTP has for it.
+func over(httpStatus int, shown grpcserver.Shown) *failure {
+	return &failure{Shown: shown, httpStatus: httpStatus}
 }
 
 var (
-	errNoRoute = refusal(http.StatusNotFound, codes.NotFound, "PATH_UNKNOWN",
-		"there is nothing at this path", "see /openapi.json")
-	errVerb = refusal(http.StatusMethodNotAllowed, codes.Unimplemented, "HTTP_METHOD_WRONG",
-		"this path is not served for this HTTP method", "use one of those in the header Allow")
-	errPath = refusal(http.StatusBadRequest, codes.InvalidArgument, "PATH_MALFORMED",
-		"the path is not well formed", "write it as UTF-8, percent-encoded once")
-	errQuery = refusal(http.StatusBadRequest, codes.InvalidArgument, "QUERY_MALFORMED",
-		"the query is not well formed", "write it as UTF-8, percent-encoded once")
-	errBodyUnexpected = refusal(http.StatusBadRequest, codes.InvalidArgument, "BODY_UNEXPECTED",
-		"this method takes no body", "send its fields in the query")
-	errBodyTooLarge = refusal(http.StatusRequestEntityTooLarge, codes.InvalidArgument, "BODY_TOO_LARGE",
-		"the body is too large", "send less")
-	errBodyCut = refusal(http.StatusBadRequest, codes.InvalidArgument, "BODY_INCOMPLETE",
-		"the body did not come whole, or not in time", "send it again")
-	errContentType = refusal(http.StatusUnsupportedMediaType, codes.InvalidArgument, "CONTENT_TYPE_WRONG",
-		"the body must be JSON", "send the header content-type: application/json")
-	errLastEventID = refusal(http.StatusBadRequest, codes.InvalidArgument, "HEADER_MALFORMED",
-		"the header last-event-id is not UTF-8", "send the id of an event, unchanged")
-	errStopping = refusal(http.StatusServiceUnavailable, codes.Unavailable, "SERVER_STOPPING",
-		"the server is stopping", "connect again")
+	errNoRoute = over(http.StatusNotFound, grpcserver.NewError(codes.NotFound, "PATH_UNKNOWN",
+		"there is nothing at this path", "see /openapi.json"))
+	errVerb = over(http.StatusMethodNotAllowed, grpcserver.NewError(codes.Unimplemented, "HTTP_METHOD_WRONG",
+		"this path is not served for this HTTP method", "use one of those in the header Allow"))
+	errPath = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "PATH_MALFORMED",
+		"the path is not well formed", "write it as UTF-8, percent-encoded once"))
+	errQuery = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "QUERY_MALFORMED",
+		"the query is not well formed", "write it as UTF-8, percent-encoded once"))
+	errBodyUnexpected = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "BODY_UNEXPECTED",
+		"this method takes no body", "send its fields in the query"))
+	errBodyTooLarge = over(http.StatusRequestEntityTooLarge, grpcserver.NewError(codes.InvalidArgument, "BODY_TOO_LARGE",
+		"the body is too large", "send less"))
+	errBodyCut = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "BODY_INCOMPLETE",
+		"the body did not come whole, or not in time", "send it again"))
+	errContentType = over(http.StatusUnsupportedMediaType, grpcserver.NewError(codes.InvalidArgument, "CONTENT_TYPE_WRONG",
+		"the body must be JSON", "send the header content-type: application/json"))
+	errLastEventID = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "HEADER_MALFORMED",
+		"the header last-event-id is not UTF-8", "send the id of an event, unchanged"))
+	errStopping = over(http.StatusServiceUnavailable, grpcserver.NewError(codes.Unavailable, "SERVER_STOPPING",
+		"the server is stopping", "connect again"))
 	errInternal = grpcserver.NewError(codes.Internal, "INTERNAL",
 		"something went wrong inside", "report the request_id")
 )
 
 func errUnknownField(name string) *failure {
-	return refusal(http.StatusBadRequest, codes.InvalidArgument, "FIELD_UNKNOWN",
-		"the query names a field that the request does not have: "+shorten(name), "see /openapi.json for its fields")
+	return over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "FIELD_UNKNOWN",
+		"the query names a field that the request does not have: "+shorten(name), "see /openapi.json for its fields"))
 }
 
 func errFieldElsewhere(name string) *failure {
-	return refusal(http.StatusBadRequest, codes.InvalidArgument, "FIELD_MISPLACED",
-		"the query names a field that the path or the body has: "+shorten(name), "send it once")
+	return over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "FIELD_MISPLACED",
+		"the query names a field that the path or the body has: "+shorten(name), "send it once"))
 }
 
 // maxEcho bounds what of a request an error repeats, in bytes.
 const maxEcho = 200
 
-// shorten returns the beginning of what a client sent, as printable UTF-8.
+// shorten returns the beginning of what a client sent, as UTF-8.
 func shorten(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if len(text) <= maxEcho {
