@@ -46,10 +46,9 @@ const (
 	variable              = "event"
 )
 
-var (
-	errNotBool = errors.New("evaluating filter: not true or false")
-	eventType  = types.NewObjectType("entraflow.event.v1.Event")
-)
+var errNotBool = errors.New("evaluating filter: not true or false")
+
+func eventType() *types.Type { return types.NewObjectType("entraflow.event.v1.Event") }
 
 // Compiler makes filters. It is safe for concurrent use and does not change.
 type Compiler struct{ env *cel.Env }
@@ -59,7 +58,7 @@ type Compiler struct{ env *cel.Env }
 func NewCompiler() (*Compiler, error) {
 	env, err := cel.NewCustomEnv(
 		cel.StdLib(), ext.Strings(ext.StringsVersion(5)), ext.Network(), //nolint:mnd // the version with costs
-		cel.Types(&eventv1.Event{}), cel.Container("entraflow.event.v1"), cel.Variable(variable, eventType),
+		cel.Types(&eventv1.Event{}), cel.Container("entraflow.event.v1"), cel.Variable(variable, eventType()),
 		cel.ParserRecursionLimit(maxNesting), cel.ParserExpressionSizeLimit(MaxLength), cel.ExpressionNodeLimit(maxNodes),
 		cel.ParserErrorRecoveryLimit(1), cel.DefaultUTCTimeZone(true), cel.RegexProgramSizeLimit(maxPattern),
 		cel.ASTValidators(
@@ -205,7 +204,7 @@ func (rules) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel
 		switch e.Kind() {
 		case ast.SelectKind:
 			field := e.AsSelect().FieldName()
-			if (field == "raw" || field == "raw_blob") && a.GetType(e.AsSelect().Operand().ID()).IsExactType(eventType) {
+			if (field == "raw" || field == "raw_blob") && a.GetType(e.AsSelect().Operand().ID()).IsExactType(eventType()) {
 				issues.ReportErrorAtID(e.ID(), "event.%s is not there for filters: use the other fields of the event", field)
 			}
 		case ast.CallKind:

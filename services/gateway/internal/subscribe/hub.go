@@ -156,7 +156,6 @@ func (h *hub) reset() {
 // that a response carries what came meanwhile.
 func (h *hub) read(ctx context.Context) error {
 	defer context.AfterFunc(ctx, h.feed.messages.Stop)()
-	idle := min(h.server.cfg.KeepAlive, heartbeat)
 	var pending []*entry
 	var added, due time.Time
 	add := func() {
@@ -164,7 +163,7 @@ func (h *hub) read(ctx context.Context) error {
 		pending, added = nil, time.Now()
 	}
 	for {
-		wait := idle
+		wait := min(h.server.cfg.KeepAlive, heartbeat)
 		if len(pending) > 0 {
 			wait = time.Until(due)
 		}
@@ -172,33 +171,36 @@ func (h *hub) read(ctx context.Context) error {
 			add()
 			continue
 		}
-		before := h.feed.position.sequence
-		e, err := h.feed.next(wait)
+		e, err := h.next(ctx, wait)
 		switch {
-		case err == nil:
-			if e.sequence != before+1 {
-				err = h.feed.missed(ctx, before)
-			}
-			if err != nil {
-				h.feed.position.sequence = before
-				add()
-				return err
-			}
-			if len(pending) == 0 {
-				due = later(time.Now().Add(gathering), added.Add(h.server.cfg.Linger))
-			}
+		case err == nil && len(pending) == 0:
+			due = later(time.Now().Add(gathering), added.Add(h.server.cfg.Linger))
 			pending = append(pending, e)
-		case errors.Is(err, errIdle) && len(pending) > 0:
+		case err == nil:
+			pending = append(pending, e)
+		case len(pending) > 0:
 			add()
 		case errors.Is(err, errIdle):
-			if err := h.check(ctx); err != nil {
-				return err
-			}
-		default:
-			add()
+			err = h.check(ctx)
+		}
+		if err != nil && !errors.Is(err, errIdle) {
 			return err
 		}
 	}
+}
+
+// next returns the next entry. It fails with errGone if the stream dropped something before it.
+func (h *hub) next(ctx context.Context, wait time.Duration) (*entry, error) {
+	before := h.feed.position.sequence
+	e, err := h.feed.next(wait)
+	if err != nil || e.sequence == before+1 {
+		return e, err
+	}
+	if err := h.feed.missed(ctx, before); err != nil {
+		h.feed.position.sequence = before
+		return nil, err
+	}
+	return e, nil
 }
 
 // check finds out in a silence whether a message did not arrive, or was dropped before it could.
