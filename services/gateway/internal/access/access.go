@@ -21,7 +21,7 @@ var ErrNoRow = errors.New("no row in the table of roles and methods")
 
 var (
 	errRole = grpcserver.NewError(codes.PermissionDenied, "ROLE_MISSING",
-		"none of your roles may do this", "ask an admin for the role that ErrorInfo names as required_role")
+		"none of your roles may do this", "ask an admin for a role that may: required_role is the least")
 	errScope = grpcserver.NewError(codes.PermissionDenied, "SCOPE_MISSING",
 		"the API token's scopes do not have this method", "use a token whose scopes do, or one without scopes")
 )

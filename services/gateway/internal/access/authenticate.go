@@ -44,6 +44,7 @@ func (c CertificateConfig) Validate() error {
 	p.Check(c.Name != "", "name", "must be set")
 	p.Check(known, "role", "must be read_only, help_desk or admin")
 	p.Check(len(c.Tenants) > 0, "tenants", "must name directory ids, or all")
+	p.Check(!slices.Contains(c.Tenants, "") && !slices.Contains(c.Tenants, "*"), "tenants", "must name directory ids, or all")
 	p.Check(len(c.Tenants) < 2 || !slices.Contains(c.Tenants, AllTenants), "tenants", "must be all alone, or directory ids")
 	return p.Err()
 }
