@@ -52,10 +52,7 @@ func compile(f *controlv1.SignInFilter) (filter, error) {
 		return filter{}, failure.NewInvalid("filter.start", "must not be after filter.end")
 	}
 	compiled.addTexts("tenant_id IN {tenants:Array(String)}", "tenants", f.GetTenantIds(), strings.ToLower)
-	if f.GetUser() != "" {
-		compiled.add("(user_key = {user:String} OR lower(user_id) = {user:String})",
-			clickhouse.Named("user", tables.Key(f.GetUser())))
-	}
+	compiled.addUser(f.GetUser())
 	if f.GetApp() != "" {
 		compiled.add("(lower(app_id) = {app:String} OR lower(app_service_principal_id) = {app:String}"+
 			" OR lower(service_principal_id) = {app:String})",
@@ -73,6 +70,18 @@ func compile(f *controlv1.SignInFilter) (filter, error) {
 
 func (f *filter) add(sql string, params ...driver.NamedValue) {
 	f.conditions = append(f.conditions, condition{sql, params})
+}
+
+// addUser restricts to a user by name or id.
+func (f *filter) addUser(user string) {
+	switch {
+	case user == "":
+	case strings.Contains(user, "@"):
+		// No object id has one, and one index is looked through in half the time of two.
+		f.add("user_key = {user:String}", clickhouse.Named("user", tables.Key(user)))
+	default:
+		f.add("(user_key = {user:String} OR lower(user_id) = {user:String})", clickhouse.Named("user", tables.Key(user)))
+	}
 }
 
 func (f *filter) addTexts(sql, name string, values []string, normal func(string) string) {

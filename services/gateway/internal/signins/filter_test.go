@@ -42,8 +42,13 @@ func TestFiltersAreNormalized(t *testing.T) {
 		},
 		"user": {
 			&controlv1.SignInFilter{User: "Ada@Example.COM"},
-			"(user_key = {user:String} OR lower(user_id) = {user:String})",
+			"user_key = {user:String}",
 			map[string]any{"user": "ada@example.com"},
+		},
+		"user by id": {
+			&controlv1.SignInFilter{User: "0A1B2C3D-0000-4000-8000-000000000001"},
+			"(user_key = {user:String} OR lower(user_id) = {user:String})",
+			map[string]any{"user": "0a1b2c3d-0000-4000-8000-000000000001"},
 		},
 		"IPv4 address": {
 			&controlv1.SignInFilter{Ip: "203.0.113.7"},

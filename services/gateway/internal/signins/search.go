@@ -119,7 +119,7 @@ func (s *search) gather(ctx context.Context, d *descent) (keys []key, end bool, 
 		case len(some) == limit-len(keys):
 			d.paused(some[len(some)-1].cursor)
 		default:
-			d.passed(w)
+			d.passed(w, len(some), limit-len(keys))
 		}
 		keys = append(keys, some...)
 	}

@@ -25,11 +25,23 @@ const (
 	firstRows = 200_000
 	// firstWindow is the least that a first window is.
 	firstWindow = 15 * time.Minute
-	// windowGrowth is the factor between a window and the next: few windows where rows are few, and
-	// the last one not much larger than all before it.
-	windowGrowth = 8
-	maxWindow    = math.MaxInt64 / 2 / windowGrowth
+	// leastGrowth and mostGrowth bound the factor between a window and the next: a statement for a little more costs as
+	// much as for more, and one for much more than is missing reads what nobody wants.
+	leastGrowth = 4
+	mostGrowth  = 64
+	// shrinkage is the factor to a window that is tried instead of one that was too much.
+	shrinkage = 8
+	maxWindow   = math.MaxInt64 / 2 / mostGrowth
 )
+
+// growth is the factor to the next window after one that had some of the rows that were missing: as if the next ones
+// were as frequent, and twice that, for a statement more costs more than rows. Without any it is the most.
+func growth(found, missing int) int64 {
+	if found == 0 {
+		return mostGrowth
+	}
+	return int64(min(max(2*missing/found, leastGrowth), mostGrowth))
+}
 
 // month is what the store has of one: how many rows, and their first and last time.
 type month struct {
@@ -91,14 +103,14 @@ func (d *descent) next() (window, bool) {
 	return window{after: d.at, from: from}, true
 }
 
-// passed says that everything in the window was seen.
-func (d *descent) passed(w window) {
+// passed says that everything in the window was seen, which had some of the rows that were missing before it.
+func (d *descent) passed(w window, found, missing int) {
 	d.at = cursor{at: w.from}
 	switch {
 	case w.from == d.horizon:
 		d.size, d.capped = d.rows.first(w.from), false
 	case !d.capped && d.size < maxWindow:
-		d.size *= windowGrowth
+		d.size *= growth(found, missing-found)
 	}
 }
 
@@ -108,10 +120,10 @@ func (d *descent) paused(c cursor) { d.at = c }
 // shrink says that the window was too much for the store; false if it is the smallest already.
 // Windows do not grow any more until the horizon.
 func (d *descent) shrink() bool {
-	if d.size <= firstWindow.Milliseconds()/windowGrowth {
+	if d.size <= firstWindow.Milliseconds()/shrinkage {
 		return false
 	}
-	d.size /= windowGrowth
+	d.size /= shrinkage
 	d.capped = true
 	return true
 }

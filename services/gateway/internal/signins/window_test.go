@@ -18,7 +18,7 @@ func walk(t *testing.T, d *descent) [][2]int64 {
 			to++
 		}
 		spans = append(spans, [2]int64{w.from, to})
-		d.passed(w)
+		d.passed(w, 0, 50)
 		require.Less(t, len(spans), 200, "windows must grow")
 	}
 	return spans
@@ -29,9 +29,18 @@ func TestWindowsGrow(t *testing.T) {
 	got := walk(t, newDescent(cursor{at: 1000 * minute}, 0, 1<<62, nil))
 	require.Equal(t, [][2]int64{
 		{985*minute - 1, 1000 * minute},
-		{865*minute - 2, 985*minute - 1},
-		{0, 865*minute - 2},
+		{25*minute - 2, 985*minute - 1}, // 64 times as large
+		{0, 25*minute - 2},
 	}, got)
+}
+
+func TestTheNextWindowIsAsLargeAsWhatIsMissingTakes(t *testing.T) {
+	for _, tc := range []struct {
+		found, missing int
+		want           int64
+	}{{0, 50, 64}, {1, 50, 64}, {2, 49, 49}, {10, 41, 8}, {25, 26, 4}, {50, 1, 4}} {
+		require.Equal(t, tc.want, growth(tc.found, tc.missing), "%+v", tc)
+	}
 }
 
 func TestTheFirstWindowHasSoManyRows(t *testing.T) {
@@ -108,7 +117,7 @@ func TestAPausedWindowGoesOn(t *testing.T) {
 	w, ok := d.next()
 	require.True(t, ok)
 	require.Equal(t, window{after: cursor{at: 50, id: "b"}, from: 0}, w)
-	d.passed(w)
+	d.passed(w, 0, 50)
 	_, ok = d.next()
 	require.False(t, ok)
 }
@@ -118,16 +127,16 @@ func TestAWindowTooLargeShrinksAndStaysSmall(t *testing.T) {
 	d := newDescent(cursor{at: 100 * day}, 0, 1<<62, nil)
 	for range 3 {
 		w, _ := d.next()
-		d.passed(w)
+		d.passed(w, 0, 50)
 	}
 	large := d.size
 	require.True(t, d.shrink())
-	require.Equal(t, large/windowGrowth, d.size)
+	require.Equal(t, large/shrinkage, d.size)
 	w, _ := d.next()
-	d.passed(w)
-	require.Equal(t, large/windowGrowth, d.size)
+	d.passed(w, 0, 50)
+	require.Equal(t, large/shrinkage, d.size)
 	for d.shrink() {
 		require.Positive(t, d.size)
 	}
-	require.Equal(t, firstWindow.Milliseconds()/windowGrowth, d.size)
+	require.Equal(t, firstWindow.Milliseconds()/shrinkage, d.size)
 }
