@@ -31,7 +31,7 @@ type Proof struct {
 
 // Authenticator finds out who makes a call. It is called for each call, concurrently. It compares in constant time, and
 // returns ErrUnauthenticated for what it does not know; any other error refuses the call too and is shown as every error
-// of a method is.
+// of a method is. With an error the identity says whose the proof was, if that is known.
 type Authenticator interface {
 	Authenticate(ctx context.Context, proof Proof) (Identity, error)
 }
@@ -109,6 +109,11 @@ func (s *Server) authenticate(ctx context.Context, call *Call) (context.Context,
 	}
 	identity, err := s.set.Authenticator.Authenticate(ctx, proof)
 	if err != nil {
+		// Whose a refused proof was is worth knowing; what it gave is not.
+		call.Identity = Identity{
+			Subject: identity.Subject, DisplayName: identity.DisplayName,
+			Credential: identity.Credential, APIToken: identity.APIToken,
+		}
 		return ctx, err
 	}
 	call.Identity = identity

@@ -83,6 +83,15 @@ func (c *Call) Touched() []string {
 	return slices.Clone(c.tenants)
 }
 
+// taker is whose bounds a call counts in: each token of one holder has its own, so that one which runs wild does not keep
+// its holder from revoking it. Empty: nobody's.
+func (c *Call) taker() string {
+	if c.Identity.Subject == "" {
+		return ""
+	}
+	return c.Identity.Subject + "\x00" + c.Identity.APIToken
+}
+
 func newCall(ctx context.Context, method, requestID string, now time.Time) *Call {
 	call := &Call{Method: method, RequestID: requestID, Began: now, Transport: "grpc"}
 	agentKey := "user-agent"

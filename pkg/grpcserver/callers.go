@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// CallerConfig bounds what one caller may take, over all its connections and credentials.
+// CallerConfig bounds what one caller may take, over all its connections; each API token counts as a caller.
 type CallerConfig struct {
 	// Rate is how many calls a second it may begin in the long run, Burst how many at once.
 	Rate  float64 `yaml:"rate"`

@@ -24,7 +24,7 @@ func (s *Server) run(ctx context.Context, call *Call, record *record, bound boun
 			if err != nil {
 				return err
 			}
-			release, err := bound(call.Identity.Subject)
+			release, err := bound(call.taker())
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ func (s *Server) run(ctx context.Context, call *Call, record *record, bound boun
 }
 
 // bound lets a call of a caller begin, and must be released at its end.
-type bound func(subject string) (release func(), err error)
+type bound func(taker string) (release func(), err error)
 
 func recovered(handle func() error) (err error) {
 	defer func() {

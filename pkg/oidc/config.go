@@ -122,7 +122,7 @@ func (c RoleConfig) validate() error {
 	var p config.Problems
 	p.Check(slices.Contains([]string{RoleAdmin, RoleHelpDesk, RoleReadOnly}, c.Role), "role", "must be admin, help_desk or read_only")
 	p.Check(len(c.Tenants) > 0, "tenants", "must list tenants, or be [all]")
-	p.Check(!slices.Contains(c.Tenants, "") && !slices.Contains(c.Tenants, "*"), "tenants", "must list ids of tenants, or be [all]")
+	p.Check(!slices.ContainsFunc(c.Tenants, func(t string) bool { return t == "" || t == "*" || t == "any" }), "tenants", "must list ids of tenants, or be [all]")
 	p.Check(!slices.Contains(c.Tenants, AllTenants) || len(c.Tenants) == 1, "tenants", "must not have all beside others")
 	return p.Err()
 }

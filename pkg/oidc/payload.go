@@ -116,7 +116,7 @@ func (v *Verifier) claims(p payload, expires time.Time) (Claims, error) {
 		}
 	}
 	if len(c.Grants) == 0 {
-		return Claims{}, ErrNoRole
+		return c, ErrNoRole
 	}
 	return c, nil
 }

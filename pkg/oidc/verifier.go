@@ -54,8 +54,8 @@ func New(cfg Config, set Settings) (*Verifier, error) {
 	return &Verifier{cfg: cfg, clock: set.Clock, issuer: &issuer{cfg: cfg, set: set}}, nil
 }
 
-// Verify checks a token, without the word Bearer, and returns what it claims. Its errors are
-// those of this package. It waits for the issuer at most Config.Timeout, at the first token,
+// Verify checks a token, without the word Bearer, and returns what it claims; with ErrNoRole,
+// too, who it is. Its errors are those of this package. It waits for the issuer at most Config.Timeout, at the first token,
 // when keys are older than KeysConfig.Refresh, and for tokens of unknown keys; ErrIssuerAway is
 // remembered for a second at first and a minute at last. If ctx ends while another call
 // waits for the issuer, the error is ctx's.

@@ -304,3 +304,71 @@ func TestAnswersNameTheirCall(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, header.Get("x-request-id"), 1)
 }
+
+// Nobody may fill the log by what they name, and a refused token is its owner's.
+func TestEntriesAreSmallAndSayWhoseTokenItWas(t *testing.T) {
+	w := newWorld(t)
+	revoked := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_READ_ONLY})
+	_, err := controlv1.NewApiTokenServiceClient(w.conn).RevokeApiToken(t.Context(), &controlv1.RevokeApiTokenRequest{Name: revoked.GetApiToken().GetName()})
+	require.NoError(t, err)
+	paths := make([]string, 200_000)
+	for i := range paths {
+		paths[i] = "abc"
+	}
+	update := &controlv1.UpdateIntegrationRequest{
+		Integration: &controlv1.Integration{Name: "integrations/x"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: paths},
+	}
+	_, err = controlv1.NewIntegrationServiceClient(w.dial(t, revoked.GetSecret())).UpdateIntegration(t.Context(), update)
+	require.Equal(t, "API_TOKEN_REVOKED", reason(t, err))
+	all, _ := w.entries(t)
+	last := all[len(all)-1]
+	require.Equal(t, "bootstrap", last.GetActor())
+	require.Equal(t, revoked.GetApiToken().GetName(), last.GetApiToken())
+	require.Less(t, proto.Size(last), 4096)
+}
+
+// Who may less than when a request was made does not get its answer, and a repetition is written down with what it is about.
+func TestARepetitionAsksAgainWhoMay(t *testing.T) {
+	w := newWorld(t)
+	request := &controlv1.CreateIntegrationRequest{
+		IntegrationId: "second", Integration: entraOf(tenantB), Credential: secretCredential(), RequestId: "again",
+	}
+	client := func(tenants ...string) controlv1.IntegrationServiceClient {
+		return controlv1.NewIntegrationServiceClient(w.dial(t, w.tokenFor(t, &controlv1.ApiToken{
+			Role: controlv1.Role_ROLE_ADMIN, TenantIds: tenants,
+		}).GetSecret()))
+	}
+	both := client(tenantA, tenantB)
+	for range 2 {
+		_, err := both.CreateIntegration(t.Context(), request)
+		require.NoError(t, err)
+	}
+	_, err := client(tenantA).CreateIntegration(t.Context(), request)
+	require.Equal(t, "TENANT_FORBIDDEN", reason(t, err))
+	all, _ := w.entries(t)
+	var about []string
+	for _, entry := range all {
+		if entry.GetAction() == "IntegrationService-CreateIntegration" {
+			about = append(about, entry.GetCode()+" "+entry.GetTenantId()+" "+entry.GetTarget())
+		}
+	}
+	require.Equal(t, []string{
+		"OK " + tenantB + " integrations/second", "OK " + tenantB + " integrations/second",
+		"PERMISSION_DENIED " + tenantB + " integrations/second",
+	}, about)
+}
+
+func TestOneTokenThatRunsWildDoesNotStopItsOwner(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.GRPC.PerCaller.Rate, c.GRPC.PerCaller.Burst = 0.001, 10 })
+	made := w.tokenFor(t, &controlv1.ApiToken{Role: controlv1.Role_ROLE_READ_ONLY})
+	wild := controlv1.NewSystemServiceClient(w.dial(t, made.GetSecret()))
+	var err error
+	for range 20 {
+		if _, err = wild.GetCaller(t.Context(), &controlv1.GetCallerRequest{}); err != nil {
+			break
+		}
+	}
+	require.Equal(t, "RATE_EXCEEDED", reason(t, err))
+	_, err = controlv1.NewApiTokenServiceClient(w.conn).RevokeApiToken(t.Context(), &controlv1.RevokeApiTokenRequest{Name: made.GetApiToken().GetName()})
+	require.NoError(t, err)
+}

@@ -20,7 +20,7 @@ const BootstrapSubject = "bootstrap"
 type Tokens interface {
 	// Mine reports, without judging it, whether a token is of this sort.
 	Mine(token string) bool
-	// Holder returns who holds the token.
+	// Holder returns who holds the token; with an error, too, if it is known whose it was.
 	Holder(ctx context.Context, token string) (grpcserver.Identity, error)
 }
 
@@ -44,7 +44,7 @@ func (c CertificateConfig) Validate() error {
 	p.Check(c.Name != "", "name", "must be set")
 	p.Check(known, "role", "must be read_only, help_desk or admin")
 	p.Check(len(c.Tenants) > 0, "tenants", "must name directory ids, or all")
-	p.Check(!slices.Contains(c.Tenants, "") && !slices.Contains(c.Tenants, "*"), "tenants", "must name directory ids, or all")
+	p.Check(!slices.ContainsFunc(c.Tenants, func(t string) bool { return t == "" || t == "*" || t == "any" }), "tenants", "must name directory ids, or all")
 	p.Check(len(c.Tenants) < 2 || !slices.Contains(c.Tenants, AllTenants), "tenants", "must be all alone, or directory ids")
 	return p.Err()
 }
@@ -85,7 +85,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, proof grpcserver.Proof
 		if source.Mine(proof.Token) {
 			identity, err := source.Holder(ctx, proof.Token)
 			if err != nil {
-				return grpcserver.Identity{}, fmt.Errorf("looking up the holder of a token: %w", err)
+				return identity, fmt.Errorf("looking up the holder of a token: %w", err)
 			}
 			return identity, nil
 		}

@@ -45,12 +45,15 @@ func unauthenticated(reason, message, remedy string) *grpcserver.Error {
 // Holder implements Tokens.
 func (p People) Holder(ctx context.Context, token string) (grpcserver.Identity, error) {
 	claims, err := p.Verifier.Verify(ctx, token)
-	if err != nil {
+	if claims.Subject == "" {
 		return grpcserver.Identity{}, refusal(err)
 	}
 	identity := grpcserver.Identity{
 		Subject: "oidc:" + claims.Subject, DisplayName: claims.Name, Expires: claims.Expires,
 		Credential: controlv1.CredentialKind_CREDENTIAL_KIND_OIDC,
+	}
+	if err != nil {
+		return identity, refusal(err)
 	}
 	for _, grant := range claims.Grants {
 		role, known := ParseRole(grant.Role)

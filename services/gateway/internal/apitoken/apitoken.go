@@ -30,7 +30,9 @@ const (
 	storeTimeout = 10 * time.Second
 	// maxTokens bounds what is kept; those that ended longest ago make room.
 	maxTokens = 10_000
-	day       = 24 * time.Hour
+	// maxOwned bounds the tokens of one owner that have not ended.
+	maxOwned = 1000
+	day      = 24 * time.Hour
 	// defaultLife is that of a token for which no end was asked, maxLife that of any.
 	defaultLife = 90 * day
 	maxLife     = 366 * day
@@ -49,6 +51,8 @@ var (
 		"the token would open tenants that you do not have", "name tenants that you have, or none to get all of yours")
 	errTooMany = grpcserver.NewError(codes.ResourceExhausted, "TOO_MANY_API_TOKENS",
 		"there are as many tokens as are kept", "revoke some that nobody needs")
+	errTooManyOwned = grpcserver.NewError(codes.ResourceExhausted, "TOO_MANY_API_TOKENS",
+		"you have as many tokens as one owner may", "revoke some that nobody needs")
 	errChanged = grpcserver.NewError(codes.Aborted, "API_TOKEN_CHANGED",
 		"the token was changed meanwhile", "do it again")
 	errAway = grpcserver.NewError(codes.Unavailable, "BUS_UNAVAILABLE",
@@ -111,9 +115,9 @@ func (s *Server) Holder(ctx context.Context, token string) (grpcserver.Identity,
 	now := s.set.Clock.Now()
 	switch t := found.token; {
 	case t.GetRevokeTime() != nil:
-		return grpcserver.Identity{}, errRevoked
+		return identityOf(t), errRevoked
 	case !now.Before(t.GetExpireTime().AsTime()):
-		return grpcserver.Identity{}, errExpired
+		return identityOf(t), errExpired
 	}
 	s.used(ctx, kept, found, now)
 	return identityOf(found.token), nil
@@ -157,7 +161,11 @@ func (s *Server) check(caller grpcserver.Identity, asked *controlv1.ApiToken) (*
 		return nil, errRoleTooHigh
 	}
 	for _, tenant := range asked.GetTenantIds() {
-		if tenant = strings.ToLower(tenant); !caller.MaySee(tenant) {
+		tenant = strings.ToLower(tenant)
+		if tenant == "any" || tenant == access.AllTenants || tenant == "*" {
+			return nil, failure.NewInvalid("api_token.tenant_ids", "must name directory ids; leave them out for all of yours")
+		}
+		if !caller.MaySee(tenant) {
 			return nil, errTenants
 		}
 		made.TenantIds = append(made.TenantIds, strings.ToLower(tenant))

@@ -15,8 +15,12 @@ import (
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 )
 
-// defaultPageSize is that of a request without page_size.
-const defaultPageSize = 100
+const (
+	// defaultPageSize is that of a request without page_size.
+	defaultPageSize = 100
+	// revokeTries is how often a revocation is written again when a use of the token was noted meanwhile.
+	revokeTries = 5
+)
 
 // CreateApiToken implements the method.
 func (s *Server) CreateApiToken(
@@ -33,7 +37,7 @@ func (s *Server) CreateApiToken(
 	if err != nil {
 		return nil, err
 	}
-	if err := s.makeRoom(ctx, kept); err != nil {
+	if err := s.makeRoom(ctx, kept, caller.Subject); err != nil {
 		return nil, err
 	}
 	id, secret := newSecret()
@@ -47,16 +51,25 @@ func (s *Server) CreateApiToken(
 	return &controlv1.CreateApiTokenResponse{ApiToken: made, Secret: secret}, nil
 }
 
-// makeRoom deletes the token that ended longest ago if there are as many as are kept.
-func (s *Server) makeRoom(ctx context.Context, kept *store) error {
+// makeRoom deletes the token that ended longest ago if there are as many as are kept. One owner's that have not ended
+// are bounded, so that nobody takes all there is.
+func (s *Server) makeRoom(ctx context.Context, kept *store, owner string) error {
 	all, err := kept.list(ctx)
 	if err != nil {
 		return errAway.Because(err)
 	}
+	now, own := s.set.Clock.Now(), 0
+	for _, r := range all {
+		if r.token.GetOwner() == owner && endOf(r.token).After(now) {
+			own++
+		}
+	}
+	if own >= maxOwned {
+		return errTooManyOwned
+	}
 	if len(all) < maxTokens {
 		return nil
 	}
-	now := s.set.Clock.Now()
 	oldest := slices.MinFunc(all, func(a, b record) int { return endOf(a.token).Compare(endOf(b.token)) })
 	if endOf(oldest.token).After(now) {
 		return errTooMany
@@ -133,7 +146,7 @@ func (s *Server) ListApiTokens(
 	}
 	answer := &controlv1.ListApiTokensResponse{}
 	for _, r := range all {
-		if r.id <= req.GetPageToken() || !maySee(ctx, r.token) {
+		if r.id <= req.GetPageToken() || !maySee(ctx, r.token) || req.GetOwner() != "" && r.token.GetOwner() != req.GetOwner() {
 			continue
 		}
 		if len(answer.GetApiTokens()) == size {
@@ -151,19 +164,22 @@ func (s *Server) RevokeApiToken(
 ) (*controlv1.RevokeApiTokenResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	kept, found, err := s.find(ctx, req.GetName())
-	if err != nil {
-		return nil, err
-	}
-	if found.token.GetRevokeTime() == nil {
+	for range revokeTries {
+		kept, found, err := s.find(ctx, req.GetName())
+		if err != nil {
+			return nil, err
+		}
+		if found.token.GetRevokeTime() != nil {
+			return &controlv1.RevokeApiTokenResponse{ApiToken: found.token}, nil
+		}
 		found.token.RevokeTime = timestamppb.New(s.set.Clock.Now())
 		switch err := kept.put(ctx, found); {
-		case bus.WrongRevision(err):
-			return nil, errChanged
-		case err != nil:
+		case err == nil:
+			s.set.Logger.InfoContext(ctx, "API token revoked", slog.String("api_token", found.token.GetName()))
+			return &controlv1.RevokeApiTokenResponse{ApiToken: found.token}, nil
+		case !bus.WrongRevision(err):
 			return nil, errAway.Because(err)
 		}
-		s.set.Logger.InfoContext(ctx, "API token revoked", slog.String("api_token", found.token.GetName()))
 	}
-	return &controlv1.RevokeApiTokenResponse{ApiToken: found.token}, nil
+	return nil, errChanged
 }

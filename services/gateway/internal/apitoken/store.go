@@ -79,28 +79,31 @@ func (s *store) get(ctx context.Context, id string) (record, error) {
 
 // list returns all tokens, by id.
 func (s *store) list(ctx context.Context) ([]record, error) {
-	lister, err := s.kv.ListKeys(ctx)
+	watcher, err := s.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, fmt.Errorf("listing tokens: %w", err)
 	}
-	defer lister.Stop() //nolint:errcheck // it ends with the connection otherwise
+	defer watcher.Stop() //nolint:errcheck // it ends with the connection otherwise
 	var all []record
-	for key := range lister.Keys() {
-		id, ok := bus.ParseKey(key)
-		if !ok || len(id) != 1 {
-			continue
+	for {
+		select {
+		case entry, ok := <-watcher.Updates():
+			switch {
+			case !ok:
+				return nil, fmt.Errorf("listing tokens: %w", jetstream.ErrConsumerDeleted)
+			case entry == nil: // that was all
+				slices.SortFunc(all, func(a, b record) int { return strings.Compare(a.id, b.id) })
+				return all, nil
+			}
+			r, err := read(entry)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, r)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("listing tokens: %w", context.Cause(ctx))
 		}
-		r, err := s.get(ctx, id[0])
-		if errors.Is(err, errNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
 	}
-	slices.SortFunc(all, func(a, b record) int { return strings.Compare(a.id, b.id) })
-	return all, nil
 }
 
 // put writes a token that was read, or a new one with revision 0. It fails as bus.WrongRevision says if it is another by

@@ -31,8 +31,8 @@ const (
 	recordTimeout = 5 * time.Second
 	// Calls of nobody known: more than so many a second are only counted, for anybody may make them.
 	strangerRate, strangerBurst = 5, 50
-	// maxTarget bounds what a client named.
-	maxTarget = 320
+	// maxTarget bounds what a client named, maxChanged and maxPath the paths of a mask: nobody may write much here.
+	maxTarget, maxChanged, maxPath = 320, 20, 64
 )
 
 var errUnavailable = grpcserver.NewError(codes.Unavailable, "AUDIT_UNAVAILABLE",
@@ -63,14 +63,15 @@ type Recorder struct {
 	publisher Publisher
 	metrics   Metrics
 	logger    *slog.Logger
-	strangers *rate.Limiter
+	// strangers bounds the entries of nobody known, refused those of proofs that were somebody's.
+	strangers, refused *rate.Limiter
 }
 
 // NewRecorder returns a recorder, which does not close the publisher.
 func NewRecorder(publisher Publisher, metrics Metrics, logger *slog.Logger) *Recorder {
 	return &Recorder{
 		publisher: publisher, metrics: metrics, logger: logger,
-		strangers: rate.NewLimiter(strangerRate, strangerBurst),
+		strangers: rate.NewLimiter(strangerRate, strangerBurst), refused: rate.NewLimiter(strangerRate, strangerBurst),
 	}
 }
 
@@ -79,7 +80,7 @@ func (r *Recorder) Record(ctx context.Context, call *grpcserver.Call, refused gr
 	if row, _ := access.Lookup(call.Method); !row.Audited && (refused == nil || refused.GRPCCode() != codes.PermissionDenied) {
 		return nil
 	}
-	if call.Identity.Subject == "" && !r.strangers.Allow() {
+	if len(call.Identity.Grants) == 0 && !r.mayWrite(call) {
 		r.metrics.Strangers.WithLabelValues().Inc()
 		return nil
 	}
@@ -95,6 +96,14 @@ func (r *Recorder) Record(ctx context.Context, call *grpcserver.Call, refused gr
 	}
 	r.metrics.Entries.WithLabelValues().Inc()
 	return nil
+}
+
+// mayWrite bounds what can be written without a proof that is good.
+func (r *Recorder) mayWrite(call *grpcserver.Call) bool {
+	if call.Identity.Subject == "" {
+		return r.strangers.Allow()
+	}
+	return r.refused.Allow()
 }
 
 // Entry is what is written down of a call.
@@ -129,8 +138,8 @@ var targets = []string{
 func describe(entry *controlv1.AuditEntry, request protoreflect.Message) {
 	entry.RequestId = text(field(request, "request_id"))
 	if mask, ok := message(request, "update_mask").(*fieldmaskpb.FieldMask); ok {
-		for _, path := range mask.GetPaths() {
-			entry.Changed = append(entry.Changed, text(path))
+		for _, path := range mask.GetPaths()[:min(len(mask.GetPaths()), maxChanged)] {
+			entry.Changed = append(entry.Changed, strings.ToValidUTF8(path[:min(len(path), maxPath)], ""))
 		}
 	}
 	for _, path := range targets {

@@ -19,6 +19,9 @@ func maySee(ctx context.Context, i *controlv1.Integration) bool {
 	}
 	tenants := tenantsOf(i)
 	for _, tenant := range tenants {
+		if tenant == anyTenant {
+			return false // it stands for every tenant, whatever a grant names
+		}
 		if !identity.MaySee(strings.ToLower(tenant)) {
 			return false
 		}

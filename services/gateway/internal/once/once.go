@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -71,7 +72,7 @@ func (r *Requests) Once(
 	if err != nil {
 		return nil, err
 	}
-	key := hex.EncodeToString(r.mac(call.Identity.Subject, call.Method, id))
+	key := hex.EncodeToString(r.mac(scope(call.Identity, call.Method, id)...))
 	revision, earlier, err := r.claim(ctx, kv, key, &statev1.StoredRequest{
 		Method: call.Method, RequestHash: digest, BeginTime: timestamppb.New(r.Clock.Now()),
 	})
@@ -79,13 +80,29 @@ func (r *Requests) Once(
 		return nil, err
 	}
 	if earlier != nil {
+		// The repetition is about what the first was about.
+		grpcserver.Touch(ctx, earlier.GetTenantIds()...)
+		grpcserver.Name(ctx, earlier.GetTarget())
 		return answerOf(earlier, digest)
 	}
-	answer, err := handle(ctx)
-	r.settle(ctx, kv, key, revision, &statev1.StoredRequest{
-		Method: call.Method, RequestHash: digest, BeginTime: timestamppb.New(r.Clock.Now()), Done: true,
-	}, answer, err)
+	var answer any
+	err = errBroken
+	defer func() { // after a panic, too
+		r.settle(ctx, kv, key, revision, &statev1.StoredRequest{
+			Method: call.Method, RequestHash: digest, BeginTime: timestamppb.New(r.Clock.Now()), Done: true,
+			TenantIds: call.Touched(), Target: call.Target(),
+		}, answer, err)
+	}()
+	answer, err = handle(ctx)
 	return answer, err
+}
+
+var errBroken = errors.New("the method did not return")
+
+// scope is what a request_id is its caller's own within: whoever may less than when it was used does not get its answer.
+func scope(caller grpcserver.Identity, method, id string) []string {
+	parts := []string{caller.Subject, caller.APIToken, caller.Role.String(), strconv.FormatBool(caller.AllTenants), method, id}
+	return append(parts, caller.Tenants...)
 }
 
 // claim takes the key, or returns what an earlier request left there.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/entraflow/entraflow/pkg/decode"
@@ -182,11 +181,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 	s.server.set.Metrics.Queries.WithLabelValues(name).Inc()
 	asking, cancel := context.WithTimeout(ctx, cfg.QueryTimeout+time.Second) // the store's own limit tells more
 	defer cancel()
-	asking = clickhouse.Context(asking, clickhouse.WithSettings(clickhouse.Settings{
-		"max_execution_time": int(cfg.QueryTimeout / time.Second),
-		"max_memory_usage":   int64(cfg.QueryMemory),
-	}))
-	rows, err := s.server.set.Store.Query(asking, statement, params...)
+	rows, err := s.server.set.Store.Query(asking, statement+cfg.bounds(), params...)
 	if err != nil {
 		return fmt.Errorf("searching sign-ins: %w", failure.OfStore(ctx, err))
 	}

@@ -2,6 +2,7 @@ package signins
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ type heavy struct {
 
 func (h *heavy) Query(_ context.Context, query string, args ...any) (driver.Rows, error) {
 	h.queries++
-	if query == boundsQuery {
+	if strings.HasPrefix(query, boundsQuery) {
 		return &fakeRows{rows: [][]any{{h.first, h.last, uint64(10_000_000)}}}, nil
 	}
 	params := map[string]any{}

@@ -31,7 +31,7 @@ const (
 	mostGrowth  = 64
 	// shrinkage is the factor to a window that is tried instead of one that was too much.
 	shrinkage = 8
-	maxWindow   = math.MaxInt64 / 2 / mostGrowth
+	maxWindow = math.MaxInt64 / 2 / mostGrowth
 )
 
 // growth is the factor to the next window after one that had some of the rows that were missing: as if the next ones

@@ -378,7 +378,9 @@ type ListApiTokensRequest struct {
 	// page_size is the most to return. 0: 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// page_token is next_page_token of the page before. Empty: the first page.
-	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// owner restricts to the tokens that a subject made, whole. Empty: all.
+	Owner         string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +425,13 @@ func (x *ListApiTokensRequest) GetPageSize() int32 {
 func (x *ListApiTokensRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListApiTokensRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
 	}
 	return ""
 }
@@ -618,12 +627,13 @@ const file_entraflow_control_v1_api_token_service_proto_rawDesc = "" +
 	"\x12GetApiTokenRequest\x126\n" +
 	"\x04name\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^api-tokens/[a-z0-9]{1,32}$R\x04name\"R\n" +
 	"\x13GetApiTokenResponse\x12;\n" +
-	"\tapi_token\x18\x01 \x01(\v2\x1e.entraflow.control.v1.ApiTokenR\bapiToken\"h\n" +
+	"\tapi_token\x18\x01 \x01(\v2\x1e.entraflow.control.v1.ApiTokenR\bapiToken\"\x88\x01\n" +
 	"\x14ListApiTokensRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\"~\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x1e\n" +
+	"\x05owner\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\x05owner\"~\n" +
 	"\x15ListApiTokensResponse\x12=\n" +
 	"\n" +
 	"api_tokens\x18\x01 \x03(\v2\x1e.entraflow.control.v1.ApiTokenR\tapiTokens\x12&\n" +

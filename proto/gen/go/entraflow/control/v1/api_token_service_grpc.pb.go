@@ -30,7 +30,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // ApiTokenService keeps the tokens of programs. A token acts as its owner and may never more than its owner might when
-// making it. Whoever calls with an API token cannot make another.
+// making it; what the owner may later does not change it, so revoke the tokens of whoever leaves. Whoever calls with an API token cannot make another.
 //
 // Every method may answer INVALID_ARGUMENT (a field breaks its rule), NOT_FOUND (no such token, or one that the caller
 // may not see), PERMISSION_DENIED (the role is not enough) and UNAVAILABLE (NATS is away; try again).
@@ -99,7 +99,7 @@ func (c *apiTokenServiceClient) RevokeApiToken(ctx context.Context, in *RevokeAp
 // for forward compatibility.
 //
 // ApiTokenService keeps the tokens of programs. A token acts as its owner and may never more than its owner might when
-// making it. Whoever calls with an API token cannot make another.
+// making it; what the owner may later does not change it, so revoke the tokens of whoever leaves. Whoever calls with an API token cannot make another.
 //
 // Every method may answer INVALID_ARGUMENT (a field breaks its rule), NOT_FOUND (no such token, or one that the caller
 // may not see), PERMISSION_DENIED (the role is not enough) and UNAVAILABLE (NATS is away; try again).

@@ -624,7 +624,11 @@ type StoredRequest struct {
 	// begin_time is when it began; a request that never got its answer may be made again after some time.
 	BeginTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
 	// done says that response is the answer, which may be empty.
-	Done          bool `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`
+	Done bool `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`
+	// tenant_ids and target are what it was about, for the audit log.
+	TenantIds []string `protobuf:"bytes,6,rep,name=tenant_ids,json=tenantIds,proto3" json:"tenant_ids,omitempty"`
+	// target: see tenant_ids.
+	Target        string `protobuf:"bytes,7,opt,name=target,proto3" json:"target,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -694,6 +698,20 @@ func (x *StoredRequest) GetDone() bool {
 	return false
 }
 
+func (x *StoredRequest) GetTenantIds() []string {
+	if x != nil {
+		return x.TenantIds
+	}
+	return nil
+}
+
+func (x *StoredRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
 var File_entraflow_state_v1_state_proto protoreflect.FileDescriptor
 
 const file_entraflow_state_v1_state_proto_rawDesc = "" +
@@ -745,14 +763,17 @@ const file_entraflow_state_v1_state_proto_rawDesc = "" +
 	"\x0eStoredApiToken\x12;\n" +
 	"\tapi_token\x18\x01 \x01(\v2\x1e.entraflow.control.v1.ApiTokenR\bapiToken\x12\x1f\n" +
 	"\vsecret_hash\x18\x02 \x01(\fR\n" +
-	"secretHash\"\xb5\x01\n" +
+	"secretHash\"\xec\x01\n" +
 	"\rStoredRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12!\n" +
 	"\frequest_hash\x18\x02 \x01(\fR\vrequestHash\x12\x1a\n" +
 	"\bresponse\x18\x03 \x01(\fR\bresponse\x129\n" +
 	"\n" +
 	"begin_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12\x12\n" +
-	"\x04done\x18\x05 \x01(\bR\x04doneBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
+	"\x04done\x18\x05 \x01(\bR\x04done\x12\x1d\n" +
+	"\n" +
+	"tenant_ids\x18\x06 \x03(\tR\ttenantIds\x12\x16\n" +
+	"\x06target\x18\a \x01(\tR\x06targetBHZFgithub.com/entraflow/entraflow/proto/gen/go/entraflow/state/v1;statev1b\x06proto3"
 
 var (
 	file_entraflow_state_v1_state_proto_rawDescOnce sync.Once
