@@ -23,6 +23,8 @@ const (
 )
 
 // CreateApiToken implements the method.
+//
+//nolint:staticcheck // the name is the proto file's
 func (s *Server) CreateApiToken(
 	ctx context.Context, req *controlv1.CreateApiTokenRequest,
 ) (*controlv1.CreateApiTokenResponse, error) {
@@ -88,6 +90,8 @@ func endOf(t *controlv1.ApiToken) time.Time {
 }
 
 // GetApiToken implements the method.
+//
+//nolint:staticcheck // the name is the proto file's
 func (s *Server) GetApiToken(ctx context.Context, req *controlv1.GetApiTokenRequest) (*controlv1.GetApiTokenResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -127,6 +131,8 @@ func maySee(ctx context.Context, t *controlv1.ApiToken) bool {
 }
 
 // ListApiTokens implements the method.
+//
+//nolint:staticcheck // the name is the proto file's
 func (s *Server) ListApiTokens(
 	ctx context.Context, req *controlv1.ListApiTokensRequest,
 ) (*controlv1.ListApiTokensResponse, error) {
@@ -159,6 +165,8 @@ func (s *Server) ListApiTokens(
 }
 
 // RevokeApiToken implements the method.
+//
+//nolint:staticcheck // the name is the proto file's
 func (s *Server) RevokeApiToken(
 	ctx context.Context, req *controlv1.RevokeApiTokenRequest,
 ) (*controlv1.RevokeApiTokenResponse, error) {
