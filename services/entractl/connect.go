@@ -79,6 +79,11 @@ func (t *target) credentials(at *place) (credentials.PerRPCCredentials, error) {
 	case byCertificate:
 		return nil, nil
 	default:
+		if at.Name == "" {
+			return nil, usageError{fmt.Errorf("no token is named for the gateway at %s, and %s is only for a gateway on this machine\n"+
+				"Name its token with --%s or %s, or make a context with `entractl context set` and sign in with `entractl login`",
+				clean(at.Server), defaultTokenFile, flagTokenFile, envTokenFile)}
+		}
 		return nil, fmt.Errorf("nobody has signed in to the gateway at %s yet\nSign in with `entractl login --context %s`", at.Server, at.Name)
 	}
 }

@@ -88,3 +88,14 @@ func TestADamagedConfig(t *testing.T) {
 	require.Equal(t, 1, got.code)
 	require.Contains(t, got.stderr, "entractl: reading contexts: "+h.env["ENTRACTL_CONFIG"]+": damaged: [1:13] unknown field \"nam\"")
 }
+
+func TestAFarGatewayIsNotShownTheLocalToken(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.MkdirAll(filepath.Join("data", "credentials"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join("data", "credentials", "gateway.token"), []byte(token), 0o600))
+	got := newHome(t).run(t.Context(), "--server", "other.example:443", "--tls", "status")
+	require.Equal(t, result{2, "", `entractl: no token is named for the gateway at other.example:443, and data/credentials/gateway.token is only for a gateway on this machine
+Name its token with --token-file or ENTRAFLOW_TOKEN_FILE, or make a context with ` + "`entractl context set` and sign in with `entractl login`" + `
+Run 'entractl --help' for usage.
+`}, got)
+}

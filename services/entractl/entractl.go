@@ -74,8 +74,8 @@ func newRoot(p Process) *cobra.Command {
 		Short: "Ask an Entraflow gateway",
 		Long: "Searches sign-ins, follows events, looks into directories and connects tenants at an Entraflow gateway.\n\n" +
 			"Where it looks: --server, else " + envServer + ", else the context's, else " + defaultServer + ".\n" +
-			"Its token: the file --token-file, else " + envTokenFile + ", else the context's login, else the file\n" +
-			defaultTokenFile + ", which `entraflow up` makes in the folder it runs in.\n" +
+			"Its token: the file --token-file, else " + envTokenFile + ", else the context's login, else for a gateway on this\n" +
+			"machine the file " + defaultTokenFile + ", which `entraflow up` makes in the folder it runs in.\n" +
 			"`entractl context` keeps gateways under names, `entractl login` signs in to them.",
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,

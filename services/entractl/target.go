@@ -53,7 +53,7 @@ const (
 	byAPIToken                  // the token that `entractl login` stored
 	byOIDC                      // what an issuer gave `entractl login`
 	byCertificate               // the client's certificate alone
-	byNothing                   // a context that was not signed in to
+	byNothing                   // a context that was not signed in to, or a far gateway without a token file
 )
 
 // place is a gateway and how to sign in to it.
@@ -80,7 +80,7 @@ func (t *target) addFlags(root *cobra.Command) {
 	t.flags = root.PersistentFlags()
 	t.flags.StringVar(&t.given.Name, flagContext, "", "context to use; see `entractl context`")
 	t.flags.StringVar(&t.given.Server, flagServer, "", "host:port of the gateway (default "+defaultServer+")")
-	t.flags.StringVar(&t.given.TokenFile, flagTokenFile, "", "file that holds the gateway's token (default "+defaultTokenFile+")")
+	t.flags.StringVar(&t.given.TokenFile, flagTokenFile, "", "file that holds the gateway's token (on this machine default "+defaultTokenFile+")")
 	t.flags.BoolVar(&t.given.TLS, flagTLS, false, "use TLS, with the system's certificate authorities")
 	t.flags.StringVar(&t.given.CAFile, flagCAFile, "", "use TLS, with the certificate authorities in this PEM file")
 	t.flags.StringVar(&t.given.CertificateFile, flagCertificate, "", "show the gateway this certificate, PEM")
@@ -188,10 +188,7 @@ func (t *target) signIn(at *place) error {
 		return nil
 	}
 	if at.Name == "" {
-		at.TokenFile = defaultTokenFile
-		if _, err := os.Stat(defaultTokenFile); err != nil && at.CertificateFile != "" {
-			at.method = byCertificate
-		}
+		at.signInWithoutContext()
 		return nil
 	}
 	login, err := t.store.Login(at.Name)
@@ -216,4 +213,19 @@ func (t *target) signIn(at *place) error {
 		at.method = byAPIToken
 	}
 	return nil
+}
+
+// signInWithoutContext takes the file of `entraflow up` for a gateway on this machine alone: the token in it opens
+// everything, and another's gateway must not be shown it because a command ran in that folder.
+func (p *place) signInWithoutContext() {
+	if isLoopback(p.Server) {
+		p.TokenFile = defaultTokenFile
+		if _, err := os.Stat(defaultTokenFile); err == nil || p.CertificateFile == "" {
+			return
+		}
+	}
+	p.method = byNothing
+	if p.CertificateFile != "" {
+		p.method = byCertificate
+	}
 }

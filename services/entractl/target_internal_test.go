@@ -1,11 +1,14 @@
 package entractl
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/entraflow/entraflow/services/entractl/internal/contexts"
 )
@@ -44,6 +47,63 @@ func TestWhichGateway(t *testing.T) {
 			at, err := target.choose(contexts.File{Current: tc.current, Contexts: []contexts.Context{prod, test}})
 			require.NoError(t, err)
 			require.Empty(t, gocmp.Diff(tc.want, at.Context))
+		})
+	}
+}
+
+// The token that `entraflow up` leaves in its folder opens everything: it is shown to no gateway elsewhere.
+func TestTheTokenFileOfThisMachineIsForThisMachine(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.MkdirAll(filepath.Dir(defaultTokenFile), 0o700))
+	require.NoError(t, os.WriteFile(defaultTokenFile, []byte("local"), 0o600))
+	require.NoError(t, os.WriteFile("other.token", []byte("other"), 0o600))
+	certificate := []string{"--client-certificate-file", "c", "--client-key-file", "k"}
+	cases := map[string]struct {
+		server string
+		args   []string
+		env    map[string]string
+		want   credentials.PerRPCCredentials // nil: an error, or with a certificate none
+	}{
+		"default":                {server: "", want: bearer("local")},
+		"localhost":              {server: "localhost:1", want: bearer("local")},
+		"loopback":               {server: "127.0.0.2:1", want: bearer("local")},
+		"loopback 6":             {server: "[::1]:1", want: bearer("local")},
+		"elsewhere":              {server: "other.example:443"},
+		"address":                {server: "192.0.2.1:443"},
+		"any":                    {server: "0.0.0.0:443"},
+		"begins like this one":   {server: "localhost.other.example:443"},
+		"without a port":         {server: "localhost"},
+		"scheme":                 {server: "dns:///other.example:443"},
+		"authority":              {server: "dns://localhost:443/other.example:443"},
+		"by environment":         {env: map[string]string{envServer: "other.example:443"}},
+		"flag":                   {server: "other.example:443", args: []string{"--token-file", "other.token"}, want: bearer("other")},
+		"flag names the default": {server: "other.example:443", args: []string{"--token-file", defaultTokenFile}, want: bearer("local")},
+		"environment":            {server: "other.example:443", env: map[string]string{envTokenFile: "other.token"}, want: bearer("other")},
+		"certificate":            {server: "other.example:443", args: certificate},
+		"certificate and token":  {server: "127.0.0.1:1", args: certificate, want: bearer("local")},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			target := newTarget(Process{Getenv: func(name string) string { return tc.env[name] }, ConfigDir: t.TempDir()})
+			cmd := &cobra.Command{Use: "x", Run: func(*cobra.Command, []string) {}}
+			target.addFlags(cmd)
+			args := append([]string{"--tls"}, tc.args...)
+			if tc.server != "" {
+				args = append(args, "--server", tc.server)
+			}
+			cmd.SetArgs(args)
+			require.NoError(t, cmd.Execute())
+			at, err := target.resolve()
+			require.NoError(t, err)
+			got, err := target.credentials(at)
+			if tc.want == nil && tc.args == nil {
+				require.ErrorAs(t, err, &usageError{})
+				require.ErrorContains(t, err, "no token is named for the gateway at")
+				require.ErrorContains(t, err, "--token-file")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got)
 		})
 	}
 }
