@@ -177,8 +177,12 @@ func (r *Requests) settle(
 ) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	value, err := encode(done, answer)
-	if failed != nil || err != nil || len(value) > maxAnswer {
+	var value []byte
+	err := failed
+	if err == nil { // else the answer is a nil of its type
+		value, err = encode(done, answer)
+	}
+	if err != nil || len(value) > maxAnswer {
 		_ = kv.Purge(ctx, key, jetstream.LastRevision(revision))
 		return
 	}
