@@ -29,9 +29,18 @@ type group struct {
 
 	mu         sync.Mutex
 	ring       *ring
-	from, upTo uint64 // what was judged of ring lies behind from, up to upTo
-	hits       []hit  // of it, in the order of the stream
+	from, upTo uint64     // what was judged of ring lies behind from, up to upTo
+	judged     []judgment // of it, in the order of the stream
 }
+
+// judgment is what a group keeps of a hit: the entry itself is the ring's alone, which drops it however slowly the
+// members read.
+type judgment struct {
+	sequence uint64
+	failed   bool
+}
+
+func bySequence(j judgment, sequence uint64) int { return cmp.Compare(j.sequence, sequence) }
 
 // judge chooses one entry; false if it is left out.
 func (g *group) judge(e *entry) (hit, bool) {
@@ -46,42 +55,53 @@ func (g *group) judge(e *entry) (hit, bool) {
 }
 
 // next returns hits of a ring behind a sequence, at most limit of them, and the place up to which they are
-// all there are; more if that is not the ring's end. It returns false if the ring does not hold them any more.
+// all there are; more if that is not the ring's end. It returns false if the ring does not hold them any more: the
+// member must leave then.
 func (g *group) next(r *ring, after uint64, limit int) (hits []hit, upTo uint64, more, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ring != r || after < g.from {
-		g.ring, g.from, g.upTo, g.hits = r, after, after, nil
-	}
 	floor, ok := r.holds(after)
 	if !ok {
 		return nil, 0, false, false
+	}
+	if g.ring != r || after < g.from {
+		g.ring, g.from, g.upTo, g.judged = r, after, after, nil
 	}
 	g.forget(floor)
 	view, ok := r.after(g.upTo, judgedAtOnce)
 	if !ok {
 		return nil, 0, false, false
 	}
+	judged := g.judged // which a panic leaves as it was
 	for _, e := range view.entries {
 		if h, chosen := g.judge(e); chosen {
-			g.hits = append(g.hits, h)
+			judged = append(judged, judgment{sequence: e.sequence, failed: h.failed})
 		}
 	}
-	g.upTo = view.upTo
-	first, _ := slices.BinarySearchFunc(g.hits, after+1, func(h hit, s uint64) int { return cmp.Compare(h.entry.sequence, s) })
-	last := min(len(g.hits), first+limit)
+	g.judged, g.upTo = judged, view.upTo
+	first, _ := slices.BinarySearchFunc(g.judged, after+1, bySequence)
+	last := min(len(g.judged), first+limit)
 	upTo = max(after, g.upTo)
-	if last < len(g.hits) {
-		upTo = g.hits[last-1].entry.sequence
+	if last < len(g.judged) {
+		upTo = g.judged[last-1].sequence
 	}
-	return slices.Clone(g.hits[first:last]), upTo, upTo < view.head, true
+	hits, ok = r.hits(g.judged[first:last])
+	return hits, upTo, upTo < view.head, ok
 }
 
 // forget drops what the ring dropped.
 func (g *group) forget(floor uint64) {
 	g.from, g.upTo = max(g.from, floor), max(g.upTo, floor)
-	drop, _ := slices.BinarySearchFunc(g.hits, floor+1, func(h hit, s uint64) int { return cmp.Compare(h.entry.sequence, s) })
-	g.hits = slices.Delete(g.hits, 0, drop)
+	drop, _ := slices.BinarySearchFunc(g.judged, floor+1, bySequence)
+	g.judged = slices.Delete(g.judged, 0, drop)
+}
+
+// left drops all that is known of the ring, as a member has left it: those that are in it still are near enough to its
+// head to judge again, and without any nobody would forget.
+func (g *group) left() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ring, g.from, g.upTo, g.judged = nil, 0, 0, nil
 }
 
 // groups are the groups that have members. It is safe for concurrent use.

@@ -120,3 +120,24 @@ func (r *ring) after(sequence uint64, limit int) (ringView, bool) {
 	}
 	return v, true
 }
+
+// hits returns the entries that were judged, which must be the ring's and in its order; false if it does not hold them
+// all any more.
+func (r *ring) hits(judged []judgment) ([]hit, bool) {
+	if len(judged) == 0 {
+		return nil, true
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	hits := make([]hit, 0, len(judged))
+	rest := r.entries
+	for _, j := range judged {
+		at, found := slices.BinarySearchFunc(rest, j.sequence, func(e *entry, s uint64) int { return cmp.Compare(e.sequence, s) })
+		if !found {
+			return nil, false
+		}
+		hits = append(hits, hit{entry: rest[at], failed: j.failed})
+		rest = rest[at+1:]
+	}
+	return hits, true
+}

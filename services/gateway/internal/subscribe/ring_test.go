@@ -3,8 +3,10 @@ package subscribe
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -90,6 +92,65 @@ func TestARingGivesEachReaderItsEventsOnce(t *testing.T) {
 			require.Equal(t, want, reader.got, "seed %d, reader %d", seed, i)
 		}
 	}
+}
+
+// A group keeps nothing of a ring that the ring has dropped, whether its members read on, are blocked or have left.
+func TestAGroupKeepsNoEntries(t *testing.T) {
+	const held = 10
+	r := newRing(position{created: 7}, held, 1<<20)
+	idle, left := newTestGroup(t, nil, ""), newTestGroup(t, nil, "")
+	var first []weak.Pointer[entry]
+	func() {
+		var entries []*entry
+		for s := range uint64(held) {
+			e := stored(t, s+1, "signin")
+			entries, first = append(entries, e), append(first, weak.Make(e))
+		}
+		r.add(entries, held)
+		for _, g := range []*group{idle, left} {
+			hits, upTo, _, ok := g.next(r, 0, held)
+			require.True(t, ok)
+			require.Len(t, hits, held)
+			require.Equal(t, uint64(held), upTo)
+		}
+	}()
+	var more []*entry
+	for s := range uint64(held) {
+		more = append(more, stored(t, held+s+1, "signin"))
+	}
+	r.add(more, 2*held)
+	runtime.GC()
+	for n, e := range first {
+		require.Nil(t, e.Value(), "entry %d is held though the ring dropped it", n)
+	}
+
+	// One that is too far back ends nothing for those that are not.
+	_, _, _, ok := left.next(r, held-1, held)
+	require.False(t, ok)
+	hits, _, _, ok := left.next(r, held, held)
+	require.True(t, ok)
+	require.Len(t, hits, held)
+	left.left()
+	require.Nil(t, left.ring)
+	require.Zero(t, cap(left.judged))
+	hits, _, _, ok = left.next(r, held, held)
+	require.True(t, ok)
+	require.Len(t, hits, held, "those that stay judge again")
+	require.LessOrEqual(t, len(left.judged), held)
+}
+
+// A group whose filter panics is as it was before: its members get nothing twice.
+func TestAPanicLeavesAGroupAsItWas(t *testing.T) {
+	r := newRing(position{created: 7}, 10, 1<<20)
+	r.add([]*entry{stored(t, 1, "signin"), {sequence: 2, kind: "signin", data: []byte("\xff")}}, 2)
+	g := newTestGroup(t, nil, "")
+	g.unreadable = func(error) { panic("injected") }
+	require.Panics(t, func() { g.next(r, 0, 10) })
+	g.unreadable = func(error) {}
+	hits, upTo, _, ok := g.next(r, 0, 10)
+	require.True(t, ok)
+	require.Equal(t, uint64(2), upTo)
+	require.Len(t, hits, 1)
 }
 
 func TestARingKeepsWithinItsBounds(t *testing.T) {

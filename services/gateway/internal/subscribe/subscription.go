@@ -93,9 +93,18 @@ func (s *subscription) join(ctx context.Context) bool {
 	return true
 }
 
+// leave leaves the ring if the subscription is in it.
+func (s *subscription) leave() {
+	if s.ring != nil {
+		s.ring = nil
+		s.group.left()
+	}
+}
+
 // run sends until ctx is done, the client is gone or something is wrong.
 func (s *subscription) run(ctx context.Context) error {
 	defer s.feed.close(ctx)
+	defer s.leave()
 	for {
 		// The first response has no events: it says that the subscription stands.
 		if err := s.respond(); err != nil {
@@ -163,7 +172,7 @@ func (s *subscription) follow(ctx context.Context, due time.Time) error {
 	hits, upTo, more, ok := s.group.next(s.ring, s.feed.position.sequence, s.server.cfg.BatchEvents)
 	if !ok {
 		// It read too slowly, or the stream is another.
-		s.ring = nil
+		s.leave()
 		s.server.set.Metrics.Reopened.WithLabelValues("behind").Inc()
 		return nil
 	}
