@@ -32,8 +32,8 @@ type hub struct {
 func (s *Server) enter(ctx context.Context) (_ *hub, leave func(), err error) {
 	s.mu.Lock()
 	if s.hub == nil {
-		// It outlives the call that needs it first.
-		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		// It outlives the call that needs it first, and must not keep that one's identity and credentials.
+		own, cancel := context.WithCancel(context.Background()) //nolint:contextcheck // as said above
 		h := &hub{server: s, cancel: cancel, tried: make(chan struct{})}
 		s.hub = h
 		s.running.Go(func() { h.run(own) })
