@@ -49,19 +49,27 @@ func newEntry(msg jetstream.Msg) (*entry, error) {
 // load reads the message. It fails each time if it is no event, and calls failed the first time.
 func (e *entry) load(failed func(error)) error {
 	e.once.Do(func() {
-		event := &eventv1.Event{}
-		if e.err = proto.Unmarshal(e.data, event); e.err == nil {
-			e.blob = event.GetRawBlob()
-			event.Raw, event.RawBlob = nil, nil
-			var content []byte
-			content, e.err = proto.Marshal(event)
-			e.event, e.bare = event, appendEvent(nil, content)
-		}
-		if e.err != nil {
+		// A panic is as good a reason to leave it out for all: once is once, and nobody may get it half read.
+		if e.err = recovered(e.read); e.err != nil {
 			failed(e.err)
 		}
 	})
 	return e.err
+}
+
+func (e *entry) read() error {
+	event := &eventv1.Event{}
+	if err := proto.Unmarshal(e.data, event); err != nil {
+		return fmt.Errorf("decoding event: %w", err)
+	}
+	e.blob = event.GetRawBlob()
+	event.Raw, event.RawBlob = nil, nil
+	content, err := proto.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("encoding event: %w", err)
+	}
+	e.event, e.bare = event, appendEvent(nil, content)
+	return nil
 }
 
 // appendEvent appends an encoded event as a field of SubscribeResponse.

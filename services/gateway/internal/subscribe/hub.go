@@ -29,11 +29,12 @@ type hub struct {
 }
 
 // enter returns the hub, which reads or has failed to. The caller must call leave once.
+//
+//nolint:contextcheck // the hub outlives the call that needs it first, and must not keep its identity and credentials
 func (s *Server) enter(ctx context.Context) (_ *hub, leave func(), err error) {
 	s.mu.Lock()
 	if s.hub == nil {
-		// It outlives the call that needs it first, and must not keep that one's identity and credentials.
-		own, cancel := context.WithCancel(context.Background()) //nolint:contextcheck // as said above
+		own, cancel := context.WithCancel(context.Background())
 		h := &hub{server: s, cancel: cancel, tried: make(chan struct{})}
 		s.hub = h
 		s.running.Go(func() { h.run(own) })
@@ -80,19 +81,31 @@ func (h *hub) run(ctx context.Context) {
 	h.feed = h.newFeed()
 	tried := sync.OnceFunc(func() { close(h.tried) })
 	for ctx.Err() == nil {
-		err := h.open(ctx)
-		tried()
-		opened := err == nil
-		if opened {
-			err = h.read(ctx)
-		}
-		h.feed.close(ctx)
+		opened, err := h.turn(ctx, tried)
 		h.note(ctx, err)
 		if !opened && !errors.Is(err, errGone) {
 			pause(ctx, retryWait)
 		}
 	}
 	h.reset()
+}
+
+// turn opens the feed once, tells so, and reads until something is wrong. A panic it returns as a *panicked, with
+// opened false: the next try has to wait.
+func (h *hub) turn(ctx context.Context, tried func()) (opened bool, err error) {
+	err = recovered(func() error {
+		defer h.feed.close(ctx)
+		err := h.open(ctx)
+		tried()
+		if err != nil {
+			return err
+		}
+		err = h.read(ctx)
+		opened = true
+		return err
+	})
+	tried()
+	return opened, err
 }
 
 func (h *hub) newFeed() *feed {
@@ -120,12 +133,17 @@ func (h *hub) open(ctx context.Context) error {
 
 // note notes why reading ended.
 func (h *hub) note(ctx context.Context, err error) {
+	_, isPanic := errors.AsType[*panicked](err)
+	if isPanic {
+		h.server.set.Metrics.Panics.WithLabelValues("shared").Inc()
+		h.server.set.Logger.Error("feed of subscriptions failed", slog.Any("err", err))
+	}
 	if ctx.Err() != nil {
 		return
 	}
 	h.server.set.Metrics.Reopened.WithLabelValues(causeOf(err)).Inc()
 	h.server.set.Logger.Debug("feed of subscriptions interrupted", slog.Any("err", err))
-	if errors.Is(err, errGone) {
+	if errors.Is(err, errGone) || isPanic {
 		// Each subscription finds out for itself whether it misses something.
 		h.reset()
 		h.feed = h.newFeed()

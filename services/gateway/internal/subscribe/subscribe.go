@@ -165,7 +165,7 @@ func (s *Server) Subscribe(
 	s.running.Go(func() {
 		defer end()
 		defer s.set.Metrics.Open.WithLabelValues().Dec()
-		done <- sub.run(ctx)
+		done <- s.guard(ctx, sub)
 	})
 	select {
 	case err := <-done:
@@ -183,6 +183,19 @@ func (s *Server) Subscribe(
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// guard runs a subscription, whose panic is its error.
+func (s *Server) guard(ctx context.Context, sub *subscription) error {
+	err := recovered(func() error { return sub.run(ctx) })
+	if _, ok := errors.AsType[*panicked](err); ok {
+		s.set.Metrics.Panics.WithLabelValues("subscription").Inc()
+		if ctx.Err() != nil {
+			// The call is over: nobody else tells.
+			s.set.Logger.Error("subscription failed", slog.Any("err", err))
+		}
+	}
+	return err
 }
 
 // open makes the subscription that a request asks for, at its place. The caller must call end once.
@@ -205,19 +218,26 @@ func (s *Server) open(ctx context.Context, req *controlv1.SubscribeRequest) (_ *
 		leaveGroup()
 		return nil, nil, err
 	}
-	end = func() {
-		leaveHub()
-		leaveGroup()
-	}
 	sub := &subscription{
 		server: s, hub: hub, group: group, includeRaw: req.GetIncludeRaw(), stalled: make(chan struct{}),
 		feed: &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin, slots: s.slots},
 	}
+	leave := func() {
+		leaveHub()
+		leaveGroup()
+	}
+	started := false
+	defer func() {
+		if !started { // after a panic too
+			sub.feed.close(ctx)
+			leave()
+		}
+	}()
 	if err := sub.start(ctx); err != nil {
-		end()
 		return nil, nil, err
 	}
-	return sub, end, nil
+	started = true
+	return sub, leave, nil
 }
 
 // startOf reads where a subscription shall begin.

@@ -228,7 +228,10 @@ func (s *subscription) take(ctx context.Context, h hit) {
 }
 
 func causeOf(err error) string {
+	_, isPanic := errors.AsType[*panicked](err)
 	switch {
+	case isPanic:
+		return "panic"
 	case errors.Is(err, errLost):
 		return "lost"
 	case errors.Is(err, errGone):
