@@ -105,11 +105,21 @@ func (s *subscription) reopen(ctx context.Context) error {
 	case isShown(err):
 		return err
 	case time.Since(s.failedSince) > s.server.cfg.OutageTimeout && errors.Is(err, errFull):
-		return errBusy
+		return s.busy(err)
 	case time.Since(s.failedSince) > s.server.cfg.OutageTimeout:
 		return errAway.Because(err)
 	default:
 		pause(ctx, retryWait)
 	}
 	return nil
+}
+
+// busy returns what a client is told that waited in vain for a slot.
+func (s *subscription) busy(err error) error {
+	bound := "all"
+	if errors.Is(err, errOwnFull) {
+		bound = "caller"
+	}
+	s.server.set.Metrics.Behind.WithLabelValues(bound).Inc()
+	return errBusy.With("bound", bound).Because(err)
 }

@@ -26,7 +26,6 @@ const (
 var (
 	errIdle = errors.New("no message")
 	errLost = errors.New("messages were lost on the way")
-	errFull = errors.New("too many consumers")
 	errDown = errors.New("not connected to nats") // at once, where a request would wait for its time
 )
 
@@ -44,12 +43,13 @@ type feed struct {
 	cfg      Config
 	subjects []string
 	start    start
-	slots    chan struct{} // holds one element for each consumer; nil: not counted
+	slots    *slots // nil: not counted
+	subject  string // whose slot it takes
 
 	position position // what came up to here was returned, or is not chosen
 	verified position // the stream held everything behind this place when it was asked last
 
-	slot     bool // one of slots is this feed's
+	slot     bool // it holds one of slots
 	begun    bool // the position says where to go on
 	consumer jetstream.Consumer
 	messages jetstream.MessagesContext // nil: not open
@@ -78,10 +78,10 @@ func (f *feed) locate(ctx context.Context) (jetstream.Stream, error) {
 }
 
 // open makes a consumer behind the position. It fails with errGone if events behind it are gone, and with errFull while
-// there are as many consumers as there may be.
+// there are as many consumers as there may be, or as its caller may have.
 func (f *feed) open(ctx context.Context) error {
-	if !f.take() {
-		return errFull
+	if err := f.take(); err != nil {
+		return err
 	}
 	err := f.connect(ctx)
 	if err != nil {
@@ -90,21 +90,20 @@ func (f *feed) open(ctx context.Context) error {
 	return err
 }
 
-func (f *feed) take() bool {
+func (f *feed) take() error {
 	if f.slots == nil || f.slot {
-		return true
+		return nil
 	}
-	select {
-	case f.slots <- struct{}{}:
-		f.slot = true
-	default:
+	if err := f.slots.take(f.subject); err != nil {
+		return err
 	}
-	return f.slot
+	f.slot = true
+	return nil
 }
 
 func (f *feed) release() {
 	if f.slot {
-		<-f.slots
+		f.slots.release(f.subject)
 		f.slot = false
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // Metrics count what subscriptions do.
 type Metrics struct {
-	Open                                                   *prometheus.GaugeVec
-	Events, Responses, Failed, Slow, Reopened, Bad, Panics *prometheus.CounterVec
+	Open                                                           *prometheus.GaugeVec
+	Events, Responses, Failed, Slow, Reopened, Bad, Panics, Behind *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics.
@@ -22,6 +22,7 @@ func NewMetrics(m *telemetry.Metrics) Metrics {
 		Slow:      m.Counter("slow_subscribers", "Subscribers cut off because they read too slowly."),
 		Reopened:  m.Counter("subscription_reopened", "Times that the shared consumer or a subscription had to begin a new one, by cause.", "cause"),
 		Bad:       m.Counter("unreadable_messages", "Messages of EVENTS left out because they are no event."),
+		Behind:    m.Counter("subscription_catch_up_refused", "Subscriptions told TOO_MANY_BEHIND, by the bound they met: all, or caller.", "bound"),
 		Panics:    m.Counter("subscription_panics", "Panics of the shared consumer or of a subscription, by which of both.", "of"),
 	}
 }

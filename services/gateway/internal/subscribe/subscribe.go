@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/entraflow/entraflow/pkg/config"
+	"github.com/entraflow/entraflow/pkg/grpcserver"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/caller"
@@ -47,8 +48,8 @@ type Config struct {
 	// consumer of its own.
 	RingEvents int          `yaml:"ring_events"`
 	RingBytes  config.Bytes `yaml:"ring_bytes"`
-	// CatchUp bounds the subscribers that have a consumer of their own at once, as they read what is past. More
-	// wait, and are told after OutageTimeout.
+	// CatchUp bounds the subscribers that have a consumer of their own at once, as they read what is past; those of
+	// one caller may be a fifth of it, and one at least. More wait, and are told after OutageTimeout.
 	CatchUp int `yaml:"catch_up"`
 	// Buffer and BufferBytes bound what a consumer pulls ahead. BufferBytes must hold the largest
 	// message there can be.
@@ -111,7 +112,7 @@ type Server struct {
 	counted  counters
 	compiler func() (*expression.Compiler, error)
 	groups   groups
-	slots    chan struct{} // of feeds that catch up
+	slots    *slots // of feeds that catch up
 	sealed   atomic.Pointer[sealed]
 	running  sync.WaitGroup
 
@@ -129,7 +130,7 @@ type sealed struct {
 func NewServer(cfg Config, set Settings) *Server {
 	return &Server{
 		cfg: cfg, set: set, counted: set.Metrics.counters(), compiler: sync.OnceValues(expression.NewCompiler),
-		slots: make(chan struct{}, cfg.CatchUp),
+		slots: newSlots(cfg.CatchUp),
 	}
 }
 
@@ -218,9 +219,12 @@ func (s *Server) open(ctx context.Context, req *controlv1.SubscribeRequest) (_ *
 		leaveGroup()
 		return nil, nil, err
 	}
+	identity, _ := grpcserver.Caller(ctx) // caller.Tenants has refused whoever has none
 	sub := &subscription{
 		server: s, hub: hub, group: group, includeRaw: req.GetIncludeRaw(), stalled: make(chan struct{}),
-		feed: &feed{js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin, slots: s.slots},
+		feed: &feed{
+			js: s.set.JetStream, cfg: s.cfg, subjects: selected.subjects(), start: begin, slots: s.slots, subject: identity.Subject,
+		},
 	}
 	leave := func() {
 		leaveHub()

@@ -70,7 +70,7 @@ func (s *subscription) begin(ctx context.Context) error {
 	err := s.feed.open(ctx)
 	for errors.Is(err, errFull) {
 		if pause(waiting, settle); waiting.Err() != nil {
-			return errBusy
+			return s.busy(err)
 		}
 		err = s.feed.open(ctx)
 	}
