@@ -122,7 +122,7 @@ func TestAPersonOfOneTenantMakesTokensForNoOther(t *testing.T) {
 	})
 	secret, method := i.mint(t, i.person(t, "Entraflow.Admin"), nil), controlv1.ApiTokenService_CreateApiToken_FullMethodName
 	person := w.dial(t, secret)
-	for _, tenants := range [][]string{{tenantB}, {strings.ToUpper(tenantB)}, {tenantA, tenantB}, {"any"}, {"*"}, nil} {
+	for _, tenants := range [][]string{{tenantB}, {strings.ToUpper(tenantB)}, {tenantA, tenantB}, nil} {
 		row := fenceRow{fmt.Sprint(tenants), method, &controlv1.CreateApiTokenRequest{ApiToken: &controlv1.ApiToken{
 			DisplayName: "mine", Role: controlv1.Role_ROLE_ADMIN, TenantIds: tenants, AllTenants: true,
 		}}, codes.PermissionDenied, ""}
