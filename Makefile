@@ -54,7 +54,7 @@ e2e: setup ## run the crash and fault tests at full size: every part a process, 
 	@go test -count=1 -timeout 60m -v -tags e2e ./services/entraflow/e2e/
 
 .PHONY: bench
-bench: setup build ## print the benchmark tables of the streamer, the whole way, the collector and the directory
+bench: setup build ## print the benchmark tables; ARGS="--only …" selects: streamer/* product/* latency subscribe/* collector/* tenants directory/* search/*
 	@build/bin/entraflow-bench $(ARGS)
 
 .PHONY: fuzz

@@ -41,7 +41,7 @@ func run(args []string) error {
 	flags.IntVar(&o.SearchSignIns, "search-sign-ins", 10_000_000, "sign-ins that search/full searches; search/million has a tenth")
 	flags.IntVar(&o.Searches, "searches", 200, "searches with each filter")
 	flags.StringVar(&o.SearchData, "search-data", "", "folder that keeps the filled stores for the next time; default: none is kept")
-	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million, search/million, search/full")
+	only := flags.String("only", "", "expression for names of measurements: streamer/common, product/common, streamer/large, product/large, latency, subscribe/shared, subscribe/own, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million, search/million, search/full")
 	logFile := flags.String("log", "", "file for the logs of the processes; default: none")
 	if err := flags.Parse(args); err != nil {
 		return err

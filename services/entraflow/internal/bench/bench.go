@@ -53,8 +53,8 @@ type Options struct {
 	// SearchData is a folder that keeps the filled stores for the next time. Empty: none is kept.
 	SearchData string
 	// Only selects measurements by their names: streamer/common, product/common, streamer/large, product/large,
-	// latency, collector/small, collector/full, tenants, directory/0ms, directory/100ms, directory/all, directory/million,
-	// search/million and search/full. Nil selects all.
+	// latency, subscribe/shared, subscribe/own, collector/small, collector/full, tenants, directory/0ms, directory/100ms,
+	// directory/all, directory/million, search/million and search/full. Nil selects all.
 	Only *regexp.Regexp
 	// Log receives the logs of the processes.
 	Log io.Writer
