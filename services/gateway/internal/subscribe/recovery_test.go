@@ -57,7 +57,7 @@ func TestAPanicAfterTheCallIsLogged(t *testing.T) {
 	})
 	c.receive(t)
 	close(ready)
-	c.end(t)
+	require.Error(t, c.end(t))
 	w.empty(t)
 	require.Contains(t, w.logs.String(), "injected")
 }
