@@ -83,7 +83,7 @@ func newRoot(p Process) *cobra.Command {
 	target.addFlags(root)
 	c := &caller{Process: p, target: target}
 	root.AddCommand(
-		newSignIns(c), newTail(c), newIntegration(c), newUser(c), newGroup(c), newApp(c),
+		newSignIns(c), newEvents(c), newTail(c), newIntegration(c), newUser(c), newGroup(c), newApp(c),
 		newLogin(c), newLogout(c), newWhoami(c), newContext(c), newToken(c), newAudit(c), newStatus(c), newHealth(c), newDocs(),
 	)
 	for _, cmd := range root.Commands() {

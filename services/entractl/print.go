@@ -171,32 +171,6 @@ func (p *listYAML) close() error {
 	return err
 }
 
-// signInTable writes sign-ins in columns, which a later page may widen but never narrows.
-type signInTable struct {
-	to      io.Writer
-	columns columns
-	header  bool // was written
-}
-
-func (p *signInTable) print(events []*eventv1.Event) error {
-	var rows [][]string
-	if !p.header {
-		rows = append(rows, []string{"TIME", "TYPE", "USER", "APP", "IP", "COUNTRY", "OUTCOME", "ERROR"})
-	}
-	for _, e := range events {
-		s := e.GetSignIn()
-		rows = append(rows, []string{
-			formatTime(e.GetOccurredAt()), typeName(s.GetType()), cell(who(s)), cell(app(s)), cell(s.GetIpAddress()),
-			cell(s.GetLocation().GetCountry()), cell(s.GetOutcome()), errorCode(s),
-		})
-	}
-	head := !p.header
-	p.header = true
-	return p.columns.write(p.to, rows, head)
-}
-
-func (p *signInTable) close() error { return nil }
-
 func who(s *eventv1.SignIn) string {
 	return first(s.GetUserPrincipalName(), s.GetUserDisplayName(), s.GetUserId(), s.GetServicePrincipalName(), s.GetServicePrincipalId())
 }

@@ -9,14 +9,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
-)
-
-const (
-	defaultLimit = 100
-	maxPage      = 1000
 )
 
 // signInsFlags are the flags of `entractl signins`.
@@ -43,7 +39,7 @@ func newSignIns(c *caller) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := f.printer(c)
+			out, err := c.eventPrinter(f.output, newSignInTable(c.Stdout, c.style()))
 			if err != nil {
 				return err
 			}
@@ -93,53 +89,19 @@ func (f *signInsFlags) request(now time.Time) (*controlv1.SearchSignInsRequest, 
 		}
 		filter.Types = append(filter.Types, t)
 	}
-	if f.limit < 0 {
-		return nil, usageError{fmt.Errorf("--limit %d must not be negative", f.limit)}
+	if err := checkLimit(f.limit); err != nil {
+		return nil, err
 	}
 	return &controlv1.SearchSignInsRequest{Filter: filter, IncludeRaw: f.raw}, nil
 }
 
-func (f *signInsFlags) printer(c *caller) (printer, error) {
-	switch format(f.output) {
-	case formatTable:
-		return &signInTable{to: c.Stdout, columns: columns{style: c.style()}}, nil
-	case formatJSON:
-		return &arrayJSON{to: c.Stdout}, nil
-	case formatYAML:
-		return &listYAML{to: c.Stdout}, nil
-	case formatLines:
-		return lineJSON{to: c.Stdout}, nil
-	default:
-		return nil, errEventFormat(f.output)
-	}
-}
-
 // searchSignIns prints pages as they come, until limit sign-ins are printed; 0 is no limit.
 func (t *target) searchSignIns(ctx context.Context, req *controlv1.SearchSignInsRequest, limit int, out printer) error {
-	conn, err := t.connect()
-	if err != nil {
-		return err
-	}
-	defer conn.Close() //nolint:errcheck // nothing is left to send
-	client := controlv1.NewSignInServiceClient(conn)
-	for left := limit; ; {
-		req.PageSize = maxPage
-		if limit > 0 {
-			req.PageSize = int32(min(left, maxPage))
-		}
-		answer, err := client.SearchSignIns(ctx, req)
-		if err != nil {
-			return t.explain(ctx, err)
-		}
-		if err := out.print(answer.GetSignIns()); err != nil {
-			return err
-		}
-		left -= len(answer.GetSignIns())
-		req.PageToken = answer.GetNextPageToken()
-		if req.GetPageToken() == "" || limit > 0 && left <= 0 {
-			return out.close()
-		}
-	}
+	return t.printPages(ctx, limit, out, func(conn *grpc.ClientConn, size int32, token string) ([]*eventv1.Event, string, error) {
+		req.PageSize, req.PageToken = size, token
+		answer, err := controlv1.NewSignInServiceClient(conn).SearchSignIns(ctx, req)
+		return answer.GetSignIns(), answer.GetNextPageToken(), err
+	})
 }
 
 func outcomes() map[string]controlv1.SignInOutcome {

@@ -14,7 +14,7 @@ import (
 	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/rest"
-	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/search"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
 
@@ -27,7 +27,7 @@ const DefaultHTTPAddress = rest.DefaultAddress
 // Parts of the config.
 type (
 	// SearchConfig bounds searches.
-	SearchConfig = signins.Config
+	SearchConfig = search.Config
 	// DirectoryConfig bounds answers about the directory, and has the rules by which users are classified.
 	DirectoryConfig = directory.Config
 	// AuditConfig bounds answers about the audit log.
@@ -53,11 +53,11 @@ type Config struct {
 	TokenFile string `yaml:"token_file"`
 	// NATS says how the bus is reached.
 	NATS bus.Config `yaml:"nats"`
-	// ClickHouse says where sign-ins are searched. A gateway of its own needs a dsn.
+	// ClickHouse says where events are searched. A gateway of its own needs a dsn.
 	ClickHouse clickhouse.Config `yaml:"clickhouse"`
 	// Seal is the master key that seals credentials: the same as that of the collector and the streamer.
 	Seal seal.Config `yaml:"seal"`
-	// Search bounds SearchSignIns.
+	// Search bounds SearchSignIns and SearchEvents.
 	Search SearchConfig `yaml:"search"`
 	// Directory bounds DirectoryService and says what users are.
 	Directory DirectoryConfig `yaml:"directory"`
@@ -96,7 +96,7 @@ func DefaultConfig() Config {
 		GRPC: grpcserver.DefaultConfig(), HTTP: rest.DefaultConfig(), Auth: AuthConfig{OIDC: oidc.DefaultConfig()},
 		TokenFile: "data/credentials/gateway.token",
 		NATS:      bus.DefaultConfig(), ClickHouse: clickhouse.DefaultConfig(), Seal: seal.DefaultConfig(),
-		Search: signins.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
+		Search: search.DefaultConfig(), Directory: directory.DefaultConfig(), Subscribe: subscribe.DefaultConfig(),
 		Audit:         audit.DefaultConfig(),
 		ProbeInterval: 5 * time.Second,
 	}

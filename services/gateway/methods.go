@@ -23,7 +23,9 @@ import (
 	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/connect"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
+	"github.com/entraflow/entraflow/services/gateway/internal/events"
 	"github.com/entraflow/entraflow/services/gateway/internal/once"
+	"github.com/entraflow/entraflow/services/gateway/internal/search"
 	"github.com/entraflow/entraflow/services/gateway/internal/signins"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 	"github.com/entraflow/entraflow/services/gateway/internal/system"
@@ -41,13 +43,13 @@ type parts struct {
 }
 
 // codecs make the tokens that clients carry, each for one use.
-type codecs struct{ signIns, directory, audit, resume *token.Codec }
+type codecs struct{ search, directory, audit, resume *token.Codec }
 
 func newCodecs(secret config.Secret) (codecs, error) {
 	var c codecs
 	var errs []error
 	for use, codec := range map[string]**token.Codec{
-		"page": &c.signIns, "directory page": &c.directory, "audit page": &c.audit, "resume": &c.resume,
+		"page": &c.search, "directory page": &c.directory, "audit page": &c.audit, "resume": &c.resume,
 	} {
 		var err error
 		*codec, err = token.NewCodec(secret, use)
@@ -74,7 +76,7 @@ func (p parts) bucket(name string) func(context.Context) (jetstream.KeyValue, er
 	}
 }
 
-// build makes the server and its methods, of which events may outlive their calls a little.
+// build makes the server and its methods, of which subscriptions may outlive their calls a little.
 func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) {
 	tokens, err := newCodecs(p.secret)
 	if err != nil {
@@ -87,7 +89,7 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 	programs := apitoken.NewServer(apitoken.Settings{
 		Bucket: p.bucket(bus.BucketAPITokens), Clock: s.set.Clock, Logger: s.set.Logger,
 	})
-	events := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
+	live := subscribe.NewServer(s.cfg.Subscribe, subscribe.Settings{
 		JetStream: p.conn.JetStream(), Blobs: bus.NewBlobs(p.conn), Tokens: tokens.resume,
 		Metrics: s.metrics.subscribe, Logger: s.set.Logger,
 	})
@@ -108,7 +110,7 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 		Authorize: access.Authorize,
 		Record:    audit.NewRecorder(p.publisher, s.metrics.audit, s.set.Logger).Record,
 		Once:      requests.Once,
-		Register:  s.services(p, tokens, programs, events),
+		Register:  s.services(p, tokens, programs, live),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -116,15 +118,29 @@ func (s *Service) build(p parts) (*grpcserver.Server, *subscribe.Server, error) 
 	if err := access.Complete(server.Methods()); err != nil {
 		return nil, nil, err
 	}
-	return server, events, nil
+	return server, live, nil
+}
+
+// eventService is the EventService: events as they come, and those that are stored.
+type eventService struct {
+	*subscribe.Server
+
+	stored *events.Server
+}
+
+// SearchEvents implements controlv1.EventServiceServer.
+func (s eventService) SearchEvents(
+	ctx context.Context, req *controlv1.SearchEventsRequest,
+) (*controlv1.SearchEventsResponse, error) {
+	return s.stored.SearchEvents(ctx, req)
 }
 
 // services returns what registers every service; it may be called for several servers.
 func (s *Service) services(
-	p parts, tokens codecs, programs *apitoken.Server, events *subscribe.Server,
+	p parts, tokens codecs, programs *apitoken.Server, live *subscribe.Server,
 ) func(grpc.ServiceRegistrar) {
-	search := signins.NewServer(s.cfg.Search, signins.Settings{
-		Store: p.store, Tokens: tokens.signIns, Clock: s.set.Clock, Metrics: s.metrics.search,
+	searcher := search.New(s.cfg.Search, search.Settings{
+		Store: p.store, Tokens: tokens.search, Clock: s.set.Clock, Metrics: s.metrics.search,
 	})
 	objects := directory.NewServer(s.cfg.Directory, directory.Settings{
 		Store: p.store, Tokens: tokens.directory, Clock: s.set.Clock, Metrics: s.metrics.directory,
@@ -138,9 +154,9 @@ func (s *Service) services(
 		Version: app.Version(), Started: s.set.Clock.Now(), Dependencies: p.needs.list, JetStream: p.conn.JetStream(),
 	})
 	return func(r grpc.ServiceRegistrar) {
-		controlv1.RegisterSignInServiceServer(r, search)
+		controlv1.RegisterSignInServiceServer(r, signins.NewServer(searcher))
 		controlv1.RegisterDirectoryServiceServer(r, objects)
-		controlv1.RegisterEventServiceServer(r, events)
+		controlv1.RegisterEventServiceServer(r, eventService{Server: live, stored: events.NewServer(searcher)})
 		controlv1.RegisterIntegrationServiceServer(r, connections)
 		controlv1.RegisterApiTokenServiceServer(r, programs)
 		controlv1.RegisterAuditServiceServer(r, log)

@@ -7,12 +7,12 @@ import (
 	"github.com/entraflow/entraflow/services/gateway/internal/audit"
 	"github.com/entraflow/entraflow/services/gateway/internal/directory"
 	"github.com/entraflow/entraflow/services/gateway/internal/rest"
-	"github.com/entraflow/entraflow/services/gateway/internal/signins"
+	"github.com/entraflow/entraflow/services/gateway/internal/search"
 	"github.com/entraflow/entraflow/services/gateway/internal/subscribe"
 )
 
 type metrics struct {
-	search    signins.Metrics
+	search    search.Metrics
 	directory directory.Metrics
 	subscribe subscribe.Metrics
 	audit     audit.Metrics
@@ -24,7 +24,7 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) (metrics, error) {
 	m := telemetry.NewMetrics(registry, "gateway")
 	made := metrics{
-		search:    signins.NewMetrics(m),
+		search:    search.NewMetrics(m),
 		directory: directory.NewMetrics(m),
 		subscribe: subscribe.NewMetrics(m),
 		http:      rest.NewMetrics(m),

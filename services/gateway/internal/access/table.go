@@ -27,7 +27,8 @@ var table = map[string]Row{
 	//                                                                 read_only help_desk admin audited
 	controlv1.SignInService_SearchSignIns_FullMethodName: {yes, yes, yes, yes},
 
-	controlv1.EventService_Subscribe_FullMethodName: {yes, yes, yes, yes},
+	controlv1.EventService_Subscribe_FullMethodName:    {yes, yes, yes, yes},
+	controlv1.EventService_SearchEvents_FullMethodName: {yes, yes, yes, yes},
 
 	controlv1.DirectoryService_SearchUsers_FullMethodName:      {yes, yes, yes, yes},
 	controlv1.DirectoryService_GetUser_FullMethodName:          {yes, yes, yes, yes},

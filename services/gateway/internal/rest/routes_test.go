@@ -52,6 +52,9 @@ func routeTests() []routeTest {
 		{"GET", "/v1/directory/groups/g1/members?transitive=true", "", "DirectoryService/ListMembers", &controlv1.ListMembersRequest{GroupId: "g1", Transitive: true}},
 		{"GET", "/v1/directory/applications?expiringWithin=3600s", "", "DirectoryService/ListApplications", &controlv1.ListApplicationsRequest{ExpiringWithin: durationpb.New(time.Hour)}},
 		{"GET", "/v1/directory/objects/user/u1/history", "", "DirectoryService/ListHistory", &controlv1.ListHistoryRequest{Object: "user", Id: "u1"}},
+		{"GET", "/v1/events?kind=audit&user=ada&start=2026-01-01T00:00:00Z&pageSize=5", "", "EventService/SearchEvents", &controlv1.SearchEventsRequest{
+			Kind: "audit", User: "ada", Start: start, PageSize: 5,
+		}},
 		{"GET", "/v1/events:subscribe?kinds=signin&startTime=2026-01-01T00:00:00Z", "", "EventService/Subscribe", &controlv1.SubscribeRequest{
 			Kinds: []string{"signin"}, Begin: &controlv1.SubscribeRequest_StartTime{StartTime: start},
 		}},

@@ -1,98 +1,58 @@
 package signins
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
 	"github.com/entraflow/entraflow/pkg/decode"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
+	"github.com/entraflow/entraflow/services/gateway/internal/search"
 )
 
-// condition is a part of a filter: SQL that is a constant of this file, and what is bound to its
-// parameters.
-type condition struct {
-	sql    string
-	params []driver.NamedValue
-}
-
-// filter is a SignInFilter ready to be asked: the bounds of occurred_at in milliseconds since 1970,
-// from inclusive and to exclusive, and a conjunction.
-type filter struct {
-	from, to   int64
-	conditions []condition
-}
+// filter is what is under way to be asked.
+type filter struct{ *search.Filter }
 
 // compile checks f and turns it into conditions. The error is an *failure.InvalidError.
-func compile(f *controlv1.SignInFilter) (filter, error) {
-	compiled := filter{from: math.MinInt64, to: math.MaxInt64}
-	var err error
-	if f.GetStart() != nil {
-		if compiled.from, err = milliseconds("filter.start", f.GetStart()); err != nil {
-			return filter{}, err
-		}
+func compile(f *controlv1.SignInFilter) (*search.Filter, error) {
+	compiled := filter{search.NewFilter(decode.KindSignIn)}
+	if err := compiled.Between("filter.", f.GetStart(), f.GetEnd()); err != nil {
+		return nil, err
 	}
-	if f.GetEnd() != nil {
-		if compiled.to, err = milliseconds("filter.end", f.GetEnd()); err != nil {
-			return filter{}, err
-		}
-	}
-	if compiled.from > compiled.to {
-		return filter{}, failure.NewInvalid("filter.start", "must not be after filter.end")
-	}
-	compiled.addTexts("tenant_id IN {tenants:Array(String)}", "tenants", f.GetTenantIds(), strings.ToLower)
+	compiled.AddTenants(f.GetTenantIds())
 	compiled.addUser(f.GetUser())
 	if f.GetApp() != "" {
-		compiled.add("(lower(app_id) = {app:String} OR lower(app_service_principal_id) = {app:String}"+
+		compiled.Add("(lower(app_id) = {app:String} OR lower(app_service_principal_id) = {app:String}"+
 			" OR lower(service_principal_id) = {app:String})",
 			clickhouse.Named("app", strings.ToLower(f.GetApp())))
 	}
 	if err := compiled.addAddress(f.GetIp()); err != nil {
-		return filter{}, err
+		return nil, err
 	}
-	compiled.addTexts("country IN {countries:Array(String)}", "countries", f.GetCountries(), strings.ToUpper)
+	compiled.AddTexts("country IN {countries:Array(String)}", "countries", f.GetCountries(), strings.ToUpper)
 	compiled.addOutcome(f.GetOutcome())
 	compiled.addErrorCodes(f.GetErrorCodes())
 	compiled.addTypes(f.GetTypes())
-	return compiled, nil
-}
-
-func (f *filter) add(sql string, params ...driver.NamedValue) {
-	f.conditions = append(f.conditions, condition{sql, params})
+	return compiled.Filter, nil
 }
 
 // addUser restricts to a user by name or id.
-func (f *filter) addUser(user string) {
+func (f filter) addUser(user string) {
 	switch {
 	case user == "":
 	case strings.Contains(user, "@"):
 		// No object id has one, and one index is looked through in half the time of two.
-		f.add("user_key = {user:String}", clickhouse.Named("user", tables.Key(user)))
+		f.Add("user_key = {user:String}", clickhouse.Named("user", tables.Key(user)))
 	default:
-		f.add("(user_key = {user:String} OR lower(user_id) = {user:String})", clickhouse.Named("user", tables.Key(user)))
+		f.Add("(user_key = {user:String} OR lower(user_id) = {user:String})", clickhouse.Named("user", tables.Key(user)))
 	}
-}
-
-func (f *filter) addTexts(sql, name string, values []string, normal func(string) string) {
-	if len(values) == 0 {
-		return
-	}
-	normalized := make([]string, 0, len(values))
-	for _, value := range values {
-		normalized = append(normalized, normal(value))
-	}
-	f.add(sql, clickhouse.Named(name, sorted(normalized)))
 }
 
 // noAddress is the condition that leaves out rows without an address, which have "::" there. Others need
@@ -100,7 +60,7 @@ func (f *filter) addTexts(sql, name string, values []string, normal func(string)
 const noAddress = " AND ip_address != ''"
 
 // addAddress restricts to an address or a network.
-func (f *filter) addAddress(text string) error {
+func (f filter) addAddress(text string) error {
 	if text == "" {
 		return nil
 	}
@@ -114,7 +74,7 @@ func (f *filter) addAddress(text string) error {
 	}
 	if first == last {
 		// The index knows single addresses.
-		f.add("(ip = toIPv6({ip:String})"+named+")", clickhouse.Named("ip", first.String()))
+		f.Add("(ip = toIPv6({ip:String})"+named+")", clickhouse.Named("ip", first.String()))
 		return nil
 	}
 	within := "ip BETWEEN toIPv6({ip_first:String}) AND toIPv6({ip_last:String})"
@@ -123,7 +83,7 @@ func (f *filter) addAddress(text string) error {
 		within = "has(" + indexedNetworks + ", toIPv6({ip_network:String})) AND " + within
 		params = append(params, clickhouse.Named("ip_network", network.String()))
 	}
-	f.add("("+within+named+")", params...)
+	f.Add("("+within+named+")", params...)
 	return nil
 }
 
@@ -170,7 +130,7 @@ func addressRange(text string) (first, last netip.Addr, err error) {
 	return netip.AddrFrom16(low), netip.AddrFrom16(high), nil
 }
 
-func (f *filter) addOutcome(outcome controlv1.SignInOutcome) {
+func (f filter) addOutcome(outcome controlv1.SignInOutcome) {
 	name := ""
 	switch outcome {
 	case controlv1.SignInOutcome_SIGN_IN_OUTCOME_UNSPECIFIED:
@@ -182,73 +142,22 @@ func (f *filter) addOutcome(outcome controlv1.SignInOutcome) {
 	case controlv1.SignInOutcome_SIGN_IN_OUTCOME_INTERRUPTED:
 		name = "interrupted"
 	}
-	f.add("outcome = {outcome:String}", clickhouse.Named("outcome", name))
+	f.Add("outcome = {outcome:String}", clickhouse.Named("outcome", name))
 }
 
-func (f *filter) addErrorCodes(codes []int64) {
+func (f filter) addErrorCodes(codes []int64) {
 	if len(codes) > 0 {
-		f.add("error_code IN {error_codes:Array(Int64)}", clickhouse.Named("error_codes", sorted(slices.Clone(codes))))
+		codes = slices.Compact(slices.Sorted(slices.Values(codes)))
+		f.Add("error_code IN {error_codes:Array(Int64)}", clickhouse.Named("error_codes", codes))
 	}
 }
 
-func (f *filter) addTypes(types []eventv1.SignInType) {
+func (f filter) addTypes(types []eventv1.SignInType) {
 	names := make([]string, 0, len(types))
 	for _, t := range types {
 		names = append(names, decode.DataType(&eventv1.Event{
 			Kind: decode.KindSignIn, Payload: &eventv1.Event_SignIn{SignIn: &eventv1.SignIn{Type: t}},
 		}))
 	}
-	f.addTexts("data_type IN {types:Array(String)}", "types", names, strings.ToLower)
-}
-
-// digestSize is the size of a filter's digest in a page token.
-const digestSize = 16
-
-// digest tells filters apart that mean different things.
-func (f *filter) digest() [digestSize]byte {
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%d %d\n", f.from, f.to) // a hash takes everything
-	for _, c := range f.conditions {
-		for _, p := range c.params {
-			_, _ = fmt.Fprintf(h, "%s %#v\n", p.Name, p.Value)
-		}
-	}
-	return [digestSize]byte(h.Sum(nil))
-}
-
-// sql returns the conjunction of the conditions. It may be NULL, which means false.
-func (f *filter) sql() string {
-	if len(f.conditions) == 0 {
-		return "true"
-	}
-	parts := make([]string, 0, len(f.conditions))
-	for _, c := range f.conditions {
-		parts = append(parts, c.sql)
-	}
-	return strings.Join(parts, " AND ")
-}
-
-// params returns what is bound to the parameters of sql.
-func (f *filter) params() []any {
-	var params []any
-	for _, c := range f.conditions {
-		for _, p := range c.params {
-			params = append(params, p)
-		}
-	}
-	return params
-}
-
-// milliseconds rounds up: occurred_at has whole milliseconds, so "at or after t" and "before t" mean
-// the same for t and for the next whole millisecond.
-func milliseconds(field string, t *timestamppb.Timestamp) (int64, error) {
-	if err := t.CheckValid(); err != nil {
-		return 0, failure.NewInvalid(field, "must be a valid time")
-	}
-	return t.AsTime().Add(time.Millisecond - time.Nanosecond).UnixMilli(), nil
-}
-
-func sorted[V string | int64](values []V) []V {
-	slices.Sort(values)
-	return slices.Compact(values)
+	f.AddTexts("data_type IN {types:Array(String)}", "types", names, strings.ToLower)
 }

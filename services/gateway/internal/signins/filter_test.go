@@ -3,27 +3,22 @@ package signins
 import (
 	"errors"
 	"math"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/entraflow/entraflow/pkg/config"
 	controlv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
-	"github.com/entraflow/entraflow/services/gateway/internal/token"
+	"github.com/entraflow/entraflow/services/gateway/internal/search"
 )
 
 // bound returns the values bound to the parameters of f by name.
-func bound(f filter) map[string]any {
+func bound(f *search.Filter) map[string]any {
 	values := map[string]any{}
-	for _, c := range f.conditions {
-		for _, p := range c.params {
-			values[p.Name] = p.Value
-		}
+	for _, p := range f.Params() {
+		values[p.Name] = p.Value
 	}
 	return values
 }
@@ -98,10 +93,11 @@ func TestFiltersAreNormalized(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, err := compile(tc.filter)
 			require.NoError(t, err)
-			require.Equal(t, tc.sql, f.sql())
+			require.Equal(t, tc.sql, f.SQL())
 			require.Equal(t, tc.want, bound(f))
-			require.Equal(t, int64(math.MinInt64), f.from)
-			require.Equal(t, int64(math.MaxInt64), f.to)
+			from, to := f.Bounds()
+			require.Equal(t, int64(math.MinInt64), from)
+			require.Equal(t, int64(math.MaxInt64), to)
 		})
 	}
 }
@@ -169,57 +165,6 @@ func TestWrongFiltersNameTheirField(t *testing.T) {
 	}
 }
 
-func TestTimesRoundUpToMilliseconds(t *testing.T) {
-	second := time.Unix(1_700_000_000, 0)
-	f, err := compile(&controlv1.SignInFilter{
-		Start: timestamppb.New(second), End: timestamppb.New(second.Add(time.Nanosecond)),
-	})
-	require.NoError(t, err)
-	require.Equal(t, second.UnixMilli(), f.from)
-	require.Equal(t, second.UnixMilli()+1, f.to)
-}
-
-func newPages(tb testing.TB) pages {
-	tb.Helper()
-	codec, err := token.NewCodec(config.NewSecret("secret"), "page")
-	require.NoError(tb, err)
-	return pages{codec}
-}
-
-func TestAPageTokenKeepsItsPlaceAndItsFilter(t *testing.T) {
-	p := newPages(t)
-	base := &controlv1.SignInFilter{User: "ada@example.com", TenantIds: []string{"a", "b"}}
-	f, err := compile(base)
-	require.NoError(t, err)
-	for _, want := range []cursor{{}, {at: -5}, {at: math.MaxInt64, id: strings.Repeat("f", 32)}} {
-		got, err := p.cursor(&f, p.token(&f, want))
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-	}
-	same, err := compile(&controlv1.SignInFilter{User: "ADA@example.com", TenantIds: []string{"b", "A"}})
-	require.NoError(t, err)
-	_, err = p.cursor(&same, p.token(&f, cursor{at: 1}))
-	require.NoError(t, err, "another spelling of the same filter")
-
-	others := []*controlv1.SignInFilter{
-		nil,
-		{User: "ada@example.com"},
-		{User: "ada@example.com", TenantIds: []string{"a,b"}},
-		{User: "ada@example.com", TenantIds: []string{"a", "b"}, End: &timestamppb.Timestamp{}},
-		{App: "ada@example.com", TenantIds: []string{"a", "b"}},
-	}
-	for _, other := range others {
-		g, err := compile(other)
-		require.NoError(t, err)
-		_, err = p.cursor(&g, p.token(&f, cursor{at: 1}))
-		require.ErrorContains(t, err, "page_token: belongs to another filter")
-	}
-	for _, bad := range []string{"x", p.codec.Seal([]byte("short")), p.token(&f, cursor{}) + "A"} {
-		_, err := p.cursor(&f, bad)
-		require.ErrorContains(t, err, "page_token: must be next_page_token")
-	}
-}
-
 func FuzzFilter(f *testing.F) {
 	f.Add("ada@example.com", "203.0.113.0/24", "US", int64(0), int64(5), int64(50126))
 	f.Add("'; DROP TABLE sign_ins; --", "::/0", "{user:String}", int64(9), int64(5), int64(-1))
@@ -242,21 +187,8 @@ func FuzzFilter(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if user != "" && ip == "" && compiled.sql() != other.sql() {
-			t.Fatalf("a value reached the statement: %s", compiled.sql())
-		}
-	})
-}
-
-func FuzzPageToken(f *testing.F) {
-	p := newPages(f)
-	all, _ := compile(nil)
-	f.Add(p.token(&all, cursor{at: 1, id: "a"}))
-	f.Add("")
-	f.Fuzz(func(t *testing.T, pageToken string) {
-		c, err := p.cursor(&all, pageToken)
-		if err == nil && p.token(&all, c) != pageToken {
-			t.Fatalf("%q reads as %+v, whose token is another", pageToken, c)
+		if user != "" && ip == "" && compiled.SQL() != other.SQL() {
+			t.Fatalf("a value reached the statement: %s", compiled.SQL())
 		}
 	})
 }

@@ -216,6 +216,183 @@ func (x *SubscribeResponse) GetFilterErrors() uint64 {
 	return 0
 }
 
+// SearchEventsRequest asks for a page of stored events. Fields left out do not restrict.
+type SearchEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// kind is the event kind: "audit", "risk_detection", "risky_user", "provisioning" or another one but "signin". Required.
+	// A kind of which nothing is stored has no events.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// tenant_ids are directory ids. Empty: all that the caller may see.
+	TenantIds []string `protobuf:"bytes,2,rep,name=tenant_ids,json=tenantIds,proto3" json:"tenant_ids,omitempty"`
+	// user is an object id or a user principal name; case does not matter. Of the kinds "audit" and
+	// "custom_security_attribute_audit" it is who began the activity or one of its targets, of "risk_detection" and
+	// "risky_user" the user at risk. Other kinds refuse it.
+	User string `protobuf:"bytes,3,opt,name=user,proto3" json:"user,omitempty"`
+	// activity is the whole name of an audit's activity ("Add member to group"); case does not matter. Kinds other than
+	// "audit" and "custom_security_attribute_audit" refuse it.
+	Activity string `protobuf:"bytes,4,opt,name=activity,proto3" json:"activity,omitempty"`
+	// start is the earliest occurred_at, inclusive. Absent: no bound.
+	Start *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start,proto3" json:"start,omitempty"`
+	// end is the bound after the latest occurred_at, exclusive. Absent: no bound.
+	End *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"`
+	// page_size is the most events to return. 0: 50.
+	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is next_page_token of the page before. Empty: the first page.
+	PageToken string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// include_raw asks for Event.raw too. Default: left out.
+	IncludeRaw    bool `protobuf:"varint,9,opt,name=include_raw,json=includeRaw,proto3" json:"include_raw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchEventsRequest) Reset() {
+	*x = SearchEventsRequest{}
+	mi := &file_entraflow_control_v1_event_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchEventsRequest) ProtoMessage() {}
+
+func (x *SearchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_entraflow_control_v1_event_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchEventsRequest.ProtoReflect.Descriptor instead.
+func (*SearchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_entraflow_control_v1_event_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SearchEventsRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SearchEventsRequest) GetTenantIds() []string {
+	if x != nil {
+		return x.TenantIds
+	}
+	return nil
+}
+
+func (x *SearchEventsRequest) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SearchEventsRequest) GetActivity() string {
+	if x != nil {
+		return x.Activity
+	}
+	return ""
+}
+
+func (x *SearchEventsRequest) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *SearchEventsRequest) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *SearchEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *SearchEventsRequest) GetIncludeRaw() bool {
+	if x != nil {
+		return x.IncludeRaw
+	}
+	return false
+}
+
+// SearchEventsResponse is a page of events, newest first.
+type SearchEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// events are of the kind asked for.
+	Events []*v1.Event `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// next_page_token asks for the next page of the same question. Empty: this is the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchEventsResponse) Reset() {
+	*x = SearchEventsResponse{}
+	mi := &file_entraflow_control_v1_event_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchEventsResponse) ProtoMessage() {}
+
+func (x *SearchEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_entraflow_control_v1_event_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchEventsResponse.ProtoReflect.Descriptor instead.
+func (*SearchEventsResponse) Descriptor() ([]byte, []int) {
+	return file_entraflow_control_v1_event_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SearchEventsResponse) GetEvents() []*v1.Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *SearchEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_entraflow_control_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_entraflow_control_v1_event_service_proto_rawDesc = "" +
@@ -236,9 +413,28 @@ const file_entraflow_control_v1_event_service_proto_rawDesc = "" +
 	"\x11SubscribeResponse\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.entraflow.event.v1.EventR\x06events\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12#\n" +
-	"\rfilter_errors\x18\x03 \x01(\x04R\ffilterErrors2\xa8\x01\n" +
+	"\rfilter_errors\x18\x03 \x01(\x04R\ffilterErrors\"\x8c\x03\n" +
+	"\x13SearchEventsRequest\x12,\n" +
+	"\x04kind\x18\x01 \x01(\tB\x18\xbaH\x15r\x132\x11^[a-z0-9_]{1,64}$R\x04kind\x120\n" +
+	"\n" +
+	"tenant_ids\x18\x02 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10d\"\ar\x05\x10\x01\x18\x80\x01R\ttenantIds\x12\x1c\n" +
+	"\x04user\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc0\x02R\x04user\x12$\n" +
+	"\bactivity\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\bactivity\x120\n" +
+	"\x05start\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
+	"\x03end\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12'\n" +
+	"\tpage_size\x18\a \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12\x1f\n" +
+	"\vinclude_raw\x18\t \x01(\bR\n" +
+	"includeRaw\"q\n" +
+	"\x14SearchEventsResponse\x121\n" +
+	"\x06events\x18\x01 \x03(\v2\x19.entraflow.event.v1.EventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xa3\x02\n" +
 	"\fEventService\x12\x97\x01\n" +
-	"\tSubscribe\x12&.entraflow.control.v1.SubscribeRequest\x1a'.entraflow.control.v1.SubscribeResponse\"7\x82\xd3\xe4\x93\x021Z\x19:\x01*\"\x14/v1/events:subscribe\x12\x14/v1/events:subscribe0\x01BLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
+	"\tSubscribe\x12&.entraflow.control.v1.SubscribeRequest\x1a'.entraflow.control.v1.SubscribeResponse\"7\x82\xd3\xe4\x93\x021Z\x19:\x01*\"\x14/v1/events:subscribe\x12\x14/v1/events:subscribe0\x01\x12y\n" +
+	"\fSearchEvents\x12).entraflow.control.v1.SearchEventsRequest\x1a*.entraflow.control.v1.SearchEventsResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/eventsBLZJgithub.com/entraflow/entraflow/proto/gen/go/entraflow/control/v1;controlv1b\x06proto3"
 
 var (
 	file_entraflow_control_v1_event_service_proto_rawDescOnce sync.Once
@@ -252,23 +448,30 @@ func file_entraflow_control_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_entraflow_control_v1_event_service_proto_rawDescData
 }
 
-var file_entraflow_control_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_entraflow_control_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_entraflow_control_v1_event_service_proto_goTypes = []any{
 	(*SubscribeRequest)(nil),      // 0: entraflow.control.v1.SubscribeRequest
 	(*SubscribeResponse)(nil),     // 1: entraflow.control.v1.SubscribeResponse
-	(*timestamppb.Timestamp)(nil), // 2: google.protobuf.Timestamp
-	(*v1.Event)(nil),              // 3: entraflow.event.v1.Event
+	(*SearchEventsRequest)(nil),   // 2: entraflow.control.v1.SearchEventsRequest
+	(*SearchEventsResponse)(nil),  // 3: entraflow.control.v1.SearchEventsResponse
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*v1.Event)(nil),              // 5: entraflow.event.v1.Event
 }
 var file_entraflow_control_v1_event_service_proto_depIdxs = []int32{
-	2, // 0: entraflow.control.v1.SubscribeRequest.start_time:type_name -> google.protobuf.Timestamp
-	3, // 1: entraflow.control.v1.SubscribeResponse.events:type_name -> entraflow.event.v1.Event
-	0, // 2: entraflow.control.v1.EventService.Subscribe:input_type -> entraflow.control.v1.SubscribeRequest
-	1, // 3: entraflow.control.v1.EventService.Subscribe:output_type -> entraflow.control.v1.SubscribeResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 0: entraflow.control.v1.SubscribeRequest.start_time:type_name -> google.protobuf.Timestamp
+	5, // 1: entraflow.control.v1.SubscribeResponse.events:type_name -> entraflow.event.v1.Event
+	4, // 2: entraflow.control.v1.SearchEventsRequest.start:type_name -> google.protobuf.Timestamp
+	4, // 3: entraflow.control.v1.SearchEventsRequest.end:type_name -> google.protobuf.Timestamp
+	5, // 4: entraflow.control.v1.SearchEventsResponse.events:type_name -> entraflow.event.v1.Event
+	0, // 5: entraflow.control.v1.EventService.Subscribe:input_type -> entraflow.control.v1.SubscribeRequest
+	2, // 6: entraflow.control.v1.EventService.SearchEvents:input_type -> entraflow.control.v1.SearchEventsRequest
+	1, // 7: entraflow.control.v1.EventService.Subscribe:output_type -> entraflow.control.v1.SubscribeResponse
+	3, // 8: entraflow.control.v1.EventService.SearchEvents:output_type -> entraflow.control.v1.SearchEventsResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_entraflow_control_v1_event_service_proto_init() }
@@ -286,7 +489,7 @@ func file_entraflow_control_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_entraflow_control_v1_event_service_proto_rawDesc), len(file_entraflow_control_v1_event_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,14 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	EventService_Subscribe_FullMethodName = "/entraflow.control.v1.EventService/Subscribe"
+	EventService_Subscribe_FullMethodName    = "/entraflow.control.v1.EventService/Subscribe"
+	EventService_SearchEvents_FullMethodName = "/entraflow.control.v1.EventService/SearchEvents"
 )
 
 // EventServiceClient is the client API for EventService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventService gives the events as they come.
+// EventService gives the events as they come, and those that are stored.
 type EventServiceClient interface {
 	// Subscribe streams events in the order of the EVENTS stream, at least once, until the client
 	// cancels. A resume token goes on behind the event it came with.
@@ -34,6 +35,11 @@ type EventServiceClient interface {
 	// OUT_OF_RANGE: the stream no longer holds what the resume token asks for.
 	// RESOURCE_EXHAUSTED: the client reads too slowly; resume with the last token.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
+	// SearchEvents returns stored events of one kind, newest first. Each id appears once, in its newest version.
+	// Sign-ins are for SignInService.SearchSignIns.
+	// INVALID_ARGUMENT: a field breaks its rule, the kind has no such field, or the page token belongs to another question.
+	// UNAUTHENTICATED: no valid token. UNAVAILABLE: the store is away; try again.
+	SearchEvents(ctx context.Context, in *SearchEventsRequest, opts ...grpc.CallOption) (*SearchEventsResponse, error)
 }
 
 type eventServiceClient struct {
@@ -63,11 +69,21 @@ func (c *eventServiceClient) Subscribe(ctx context.Context, in *SubscribeRequest
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_SubscribeClient = grpc.ServerStreamingClient[SubscribeResponse]
 
+func (c *eventServiceClient) SearchEvents(ctx context.Context, in *SearchEventsRequest, opts ...grpc.CallOption) (*SearchEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SearchEventsResponse)
+	err := c.cc.Invoke(ctx, EventService_SearchEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // EventServiceServer is the server API for EventService service.
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
 //
-// EventService gives the events as they come.
+// EventService gives the events as they come, and those that are stored.
 type EventServiceServer interface {
 	// Subscribe streams events in the order of the EVENTS stream, at least once, until the client
 	// cancels. A resume token goes on behind the event it came with.
@@ -75,6 +91,11 @@ type EventServiceServer interface {
 	// OUT_OF_RANGE: the stream no longer holds what the resume token asks for.
 	// RESOURCE_EXHAUSTED: the client reads too slowly; resume with the last token.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
+	// SearchEvents returns stored events of one kind, newest first. Each id appears once, in its newest version.
+	// Sign-ins are for SignInService.SearchSignIns.
+	// INVALID_ARGUMENT: a field breaks its rule, the kind has no such field, or the page token belongs to another question.
+	// UNAUTHENTICATED: no valid token. UNAVAILABLE: the store is away; try again.
+	SearchEvents(context.Context, *SearchEventsRequest) (*SearchEventsResponse, error)
 	mustEmbedUnimplementedEventServiceServer()
 }
 
@@ -87,6 +108,9 @@ type UnimplementedEventServiceServer struct{}
 
 func (UnimplementedEventServiceServer) Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error {
 	return status.Error(codes.Unimplemented, "method Subscribe not implemented")
+}
+func (UnimplementedEventServiceServer) SearchEvents(context.Context, *SearchEventsRequest) (*SearchEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SearchEvents not implemented")
 }
 func (UnimplementedEventServiceServer) mustEmbedUnimplementedEventServiceServer() {}
 func (UnimplementedEventServiceServer) testEmbeddedByValue()                      {}
@@ -120,13 +144,36 @@ func _EventService_Subscribe_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type EventService_SubscribeServer = grpc.ServerStreamingServer[SubscribeResponse]
 
+func _EventService_SearchEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SearchEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(EventServiceServer).SearchEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: EventService_SearchEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(EventServiceServer).SearchEvents(ctx, req.(*SearchEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // EventService_ServiceDesc is the grpc.ServiceDesc for EventService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var EventService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "entraflow.control.v1.EventService",
 	HandlerType: (*EventServiceServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "SearchEvents",
+			Handler:    _EventService_SearchEvents_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Subscribe",

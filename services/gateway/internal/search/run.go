@@ -1,4 +1,4 @@
-package signins
+package search
 
 import (
 	"context"
@@ -20,8 +20,8 @@ const horizonSlack = 5 * time.Minute
 
 // search is one call.
 type search struct {
-	server     *Server
-	filter     filter
+	server     *Searcher
+	filter     *Filter
 	after      *cursor // nil: from the newest
 	size       int
 	includeRaw bool
@@ -35,7 +35,7 @@ type search struct {
 	decoder  decode.Decoder
 }
 
-// run returns the sign-ins of the page, and where the next one begins, if there is more.
+// run returns the events of the page, and where the next one begins, if there is more.
 func (s *search) run(ctx context.Context) ([]*eventv1.Event, *cursor, error) {
 	s.deadline = time.Now().Add(s.server.cfg.Timeout)
 	d, err := s.descent(ctx)
@@ -88,7 +88,7 @@ func (s *search) descent(ctx context.Context) (*descent, error) {
 
 // stored returns what the store has.
 func (s *search) stored(ctx context.Context) (all stored, err error) {
-	err = s.query(ctx, "bounds", boundsQuery, nil, func(rows driver.Rows) error {
+	err = s.query(ctx, "bounds", boundsQuery(s.filter), nil, func(rows driver.Rows) error {
 		var m month
 		err := rows.Scan(&m.oldest, &m.newest, &m.rows)
 		all = append(all, m)
@@ -139,7 +139,7 @@ func (s *search) takeAll(ctx context.Context, keys []key) (full bool, err error)
 // keys returns keys of the window in order; a key comes once for each version that is stored.
 func (s *search) keys(ctx context.Context, w window, limit int) ([]key, error) {
 	var keys []key
-	err := s.query(ctx, "keys", keysQuery(&s.filter), keysParams(&s.filter, w, limit), func(rows driver.Rows) error {
+	err := s.query(ctx, "keys", keysQuery(s.filter), keysParams(s.filter, w, limit), func(rows driver.Rows) error {
 		var k key
 		err := rows.Scan(&k.at, &k.id, &k.tenant)
 		keys = append(keys, k)
@@ -148,12 +148,12 @@ func (s *search) keys(ctx context.Context, w window, limit int) ([]key, error) {
 	return keys, err
 }
 
-// take adds the sign-ins of the keys that still match, all that fit or, after an error, none; full
+// take adds the events of the keys that still match, all that fit or, after an error, none; full
 // says that one did not fit on the page.
 func (s *search) take(ctx context.Context, keys []key) (full bool, err error) {
 	var taken []row
 	room := int(s.server.cfg.PageBytes) - s.bytes
-	err = s.query(ctx, "rows", rowsQuery(&s.filter), rowsParams(&s.filter, keys), func(rows driver.Rows) error {
+	err = s.query(ctx, "rows", rowsQuery(s.filter), rowsParams(s.filter, keys), func(rows driver.Rows) error {
 		r, err := s.scan(rows)
 		if err != nil || !r.matches || full {
 			return err
@@ -183,7 +183,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 	defer cancel()
 	rows, err := s.server.set.Store.Query(asking, statement+cfg.bounds(), params...)
 	if err != nil {
-		return fmt.Errorf("searching sign-ins: %w", failure.OfStore(ctx, err))
+		return fmt.Errorf("searching %s: %w", s.filter.table, failure.OfStore(ctx, err))
 	}
 	defer rows.Close() //nolint:errcheck // Err tells
 	for rows.Next() {
@@ -192,7 +192,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("searching sign-ins: %w", failure.OfStore(ctx, err))
+		return fmt.Errorf("searching %s: %w", s.filter.table, failure.OfStore(ctx, err))
 	}
 	return nil
 }

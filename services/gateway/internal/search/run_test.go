@@ -1,4 +1,4 @@
-package signins
+package search
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/entraflow/entraflow/pkg/clock"
+	"github.com/entraflow/entraflow/pkg/decode"
 	"github.com/entraflow/entraflow/pkg/telemetry"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
 )
@@ -24,7 +25,7 @@ type heavy struct {
 
 func (h *heavy) Query(_ context.Context, query string, args ...any) (driver.Rows, error) {
 	h.queries++
-	if strings.HasPrefix(query, boundsQuery) {
+	if strings.HasPrefix(query, boundsQuery(NewFilter(decode.KindSignIn))) {
 		return &fakeRows{rows: [][]any{{h.first, h.last, uint64(10_000_000)}}}, nil
 	}
 	params := map[string]any{}
@@ -67,10 +68,8 @@ func newSearch(t *testing.T, store querier, timeout time.Duration) *search {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Timeout = timeout
-	server := NewServer(cfg, Settings{Store: store, Clock: clock.Real(), Metrics: NewMetrics(telemetry.NewMetrics(nil, "test"))})
-	all, err := compile(nil)
-	require.NoError(t, err)
-	return &search{server: server, filter: all, size: 10}
+	server := New(cfg, Settings{Store: store, Clock: clock.Real(), Metrics: NewMetrics(telemetry.NewMetrics(nil, "test"))})
+	return &search{server: server, filter: NewFilter(decode.KindSignIn), size: 10}
 }
 
 // A window that is too much for the store is made smaller until it is not.

@@ -1,4 +1,4 @@
-package signins
+package search
 
 import (
 	"encoding/binary"
@@ -12,7 +12,7 @@ const timeSize = 8
 // pages makes and reads page tokens: a cursor, bound to the filter it belongs to.
 type pages struct{ codec *token.Codec }
 
-func (p pages) token(f *filter, c cursor) string {
+func (p pages) token(f *Filter, c cursor) string {
 	digest := f.digest()
 	content := make([]byte, 0, digestSize+timeSize+len(c.id))
 	content = append(content, digest[:]...)
@@ -21,7 +21,7 @@ func (p pages) token(f *filter, c cursor) string {
 }
 
 // cursor reads a page token. The error is an *failure.InvalidError.
-func (p pages) cursor(f *filter, pageToken string) (cursor, error) {
+func (p pages) cursor(f *Filter, pageToken string) (cursor, error) {
 	const field = "page_token"
 	content, err := p.codec.Open(pageToken)
 	if err != nil || len(content) < digestSize+timeSize {

@@ -1,4 +1,4 @@
-package signins
+package search
 
 import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -6,11 +6,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
-	"github.com/entraflow/entraflow/pkg/decode"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 )
 
-// row is a stored sign-in.
+// row is a stored event.
 type row struct {
 	cursor
 	event   *eventv1.Event
@@ -44,7 +43,7 @@ func (s *search) decode(stored *tables.StoredRow) *eventv1.Event {
 	}
 	s.server.set.Metrics.Undecodable.WithLabelValues().Inc()
 	return &eventv1.Event{
-		Id: stored.ID, TenantId: stored.TenantID, Integration: stored.Integration, Kind: decode.KindSignIn,
+		Id: stored.ID, TenantId: stored.TenantID, Integration: stored.Integration, Kind: s.filter.kind,
 		Source: stored.Source, Category: stored.Category, Version: stored.Version, Notes: stored.Notes,
 		OccurredAt: timestamppb.New(stored.OccurredAt), ObservedAt: timestamppb.New(stored.ObservedAt),
 		Raw: []byte(stored.Raw),
