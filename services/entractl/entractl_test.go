@@ -77,6 +77,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"type":     {[]string{"signins", "--type", "x"}, 2, "--type \"x\" must be one of adfs, interactive, managed_identity, non_interactive, service_principal\n"},
 		"output":   {[]string{"signins", "-o", "xml"}, 2, "-o \"xml\" must be table, json, yaml or ndjson\n"},
 		"limit":    {[]string{"signins", "--limit", "-1"}, 2, "--limit -1 must not be negative\n"},
+		"kind":     {[]string{"events", "--user", "ada"}, 2, "--kind is missing: the kind of event, such as audit\n"},
+		"limit of": {[]string{"events", "--kind", "audit", "--limit", "-1"}, 2, "--limit -1 must not be negative\n"},
 		"both":     {[]string{"tail", "--since", "1h", "--resume", "x"}, 2, "--since and --resume exclude each other\n"},
 	}
 	for name, tc := range cases {

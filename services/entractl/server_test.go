@@ -38,6 +38,7 @@ type server struct {
 	accepts            func(token string) bool
 	health             *health.Server
 	search             func(*controlv1.SearchSignInsRequest) (*controlv1.SearchSignInsResponse, error)
+	events             func(*controlv1.SearchEventsRequest) (*controlv1.SearchEventsResponse, error)
 	subscribe          func(*controlv1.SubscribeRequest, grpc.ServerStreamingServer[controlv1.SubscribeResponse]) error
 }
 
@@ -110,6 +111,10 @@ func refuseAs(code codes.Code, reason, message, remedy string) error {
 
 func (s *server) SearchSignIns(_ context.Context, req *controlv1.SearchSignInsRequest) (*controlv1.SearchSignInsResponse, error) {
 	return s.search(req)
+}
+
+func (s *server) SearchEvents(_ context.Context, req *controlv1.SearchEventsRequest) (*controlv1.SearchEventsResponse, error) {
+	return s.events(req)
 }
 
 func (s *server) Subscribe(req *controlv1.SubscribeRequest, stream grpc.ServerStreamingServer[controlv1.SubscribeResponse]) error {

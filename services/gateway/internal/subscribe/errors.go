@@ -14,7 +14,7 @@ var (
 		"too many subscribers read what is past", "subscribe again in some minutes with the last resume token")
 	errGone = grpcserver.NewError(codes.OutOfRange, "EVENTS_GONE",
 		"the stream no longer holds what comes after this place",
-		"subscribe with a start_time instead; SearchSignIns has the sign-ins in between")
+		"subscribe with a start_time instead; SearchSignIns and SearchEvents have what is in between")
 	errStartTime = failure.NewInvalid("start_time", "must be a valid time")
 	errSlow      = grpcserver.NewError(codes.ResourceExhausted, "CLIENT_TOO_SLOW",
 		"the client left responses unread for too long", "subscribe again with the last resume token, and read faster or ask for less")
