@@ -136,8 +136,9 @@ func (s *Server) stream(
 		}
 		err = handler(server, &checkedStream{
 			ServerStream: stream, server: s, call: call, record: record, context: func() context.Context { return ctx },
+			incoming: incoming{stream: stream},
 		})
-		lost, isLost := errors.AsType[accessLost](context.Cause(ctx))
+		lost, isLost := errors.AsType[accessLostError](context.Cause(ctx))
 		switch {
 		case err == nil:
 			return nil
@@ -158,12 +159,14 @@ type checkedStream struct {
 	call    *Call
 	record  *record
 	context func() context.Context
+	// incoming is the ServerStream as one that can be left.
+	incoming incoming
 }
 
 func (c *checkedStream) Context() context.Context { return c.context() }
 
 func (c *checkedStream) RecvMsg(m any) error {
-	if err := c.ServerStream.RecvMsg(m); err != nil {
+	if err := c.incoming.receive(c.Context(), m); err != nil {
 		return err
 	}
 	if c.call.Request == nil {

@@ -12,12 +12,12 @@ import (
 var errAccessChanged = NewError(codes.Aborted, "ACCESS_CHANGED",
 	"what you may see has changed since the stream was opened", "open it again")
 
-// accessLost is the cause of the end of a stream whose caller may not have it any more.
-type accessLost struct{ error }
+// accessLostError is the cause of the end of a stream whose caller may not have it any more.
+type accessLostError struct{ error }
 
-func (a accessLost) Unwrap() error { return a.error }
+func (a accessLostError) Unwrap() error { return a.error }
 
-// recheck asks from time to time whether the caller of a stream may still have it, and cancels it with accessLost if not:
+// recheck asks from time to time whether the caller of a stream may still have it, and cancels it with accessLostError if not:
 // tokens expire and are revoked while streams are open. What cannot be found out now is asked again later.
 func (s *Server) recheck(ctx context.Context, call *Call, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(s.cfg.RecheckStreams)
@@ -29,7 +29,7 @@ func (s *Server) recheck(ctx context.Context, call *Call, cancel context.CancelC
 		case <-ticker.C:
 		}
 		if err := s.stillAllowed(ctx, call); err != nil && ctx.Err() == nil {
-			cancel(accessLost{err})
+			cancel(accessLostError{err})
 			return
 		}
 	}
