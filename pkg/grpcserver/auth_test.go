@@ -2,6 +2,7 @@ package grpcserver_test
 
 import (
 	"context"
+	"io"
 	"errors"
 	"strings"
 	"testing"
@@ -95,8 +96,12 @@ func reflect(ctx context.Context, t *testing.T, conn *grpc.ClientConn) error {
 		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
 	})
 	_ = stream.CloseSend()
+	if _, err = stream.Recv(); err != nil {
+		return err
+	}
 	_, err = stream.Recv()
-	return err
+	require.ErrorIs(t, err, io.EOF)
+	return nil
 }
 
 func TestPublicMethodsNeedNoToken(t *testing.T) {

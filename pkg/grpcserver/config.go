@@ -23,6 +23,8 @@ type Config struct {
 	TLS     TLSConfig `yaml:"tls"`
 	// MaxRequest bounds a message a client sends.
 	MaxRequest config.Bytes `yaml:"max_request"`
+	// RequestTimeout is how long the message of a call that has one may take to come, once the caller is known.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// MaxConnectionCalls bounds the calls open at once on one connection; more wait.
 	MaxConnectionCalls uint32 `yaml:"max_connection_calls"`
 	// MaxStreams bounds the streaming calls open at once on all connections; more are
@@ -67,6 +69,7 @@ func DefaultConfig() Config {
 	return Config{
 		Address:            "127.0.0.1:0",
 		MaxRequest:         config.MiB,
+		RequestTimeout:     30 * time.Second,
 		MaxConnectionCalls: 100,
 		MaxStreams:         1000,
 		RecheckStreams:     15 * time.Second,
@@ -83,6 +86,7 @@ func (c Config) Validate() error {
 	p.Check(c.TLS.enabled() || c.AllowPlaintextOnPublicAddress || config.IsLoopback(c.Address), "address", "%v", ErrPlaintext)
 	p.Under("tls", c.TLS.Validate())
 	p.Check(c.MaxRequest > 0 && c.MaxRequest <= math.MaxInt32, "max_request", "must be positive and below 2GiB")
+	p.Check(c.RequestTimeout > 0, "request_timeout", "must be positive")
 	p.Check(c.MaxConnectionCalls > 0, "max_connection_calls", "must be positive")
 	p.Check(c.MaxStreams > 0, "max_streams", "must be positive")
 	p.Check(c.RecheckStreams > 0, "recheck_streams", "must be positive")

@@ -101,6 +101,8 @@ var (
 		"the server abandoned the call", "call again")
 	errStopping = NewError(codes.Unavailable, "SERVER_STOPPING",
 		"the server is stopping", "connect again")
+	errTooSlow = NewError(codes.DeadlineExceeded, "REQUEST_TOO_SLOW",
+		"the request did not come whole in time", "send it again, over a faster connection")
 	errTooManyStreams = NewError(codes.ResourceExhausted, "TOO_MANY_STREAMS",
 		"too many streams are open", "close some, or try later")
 )

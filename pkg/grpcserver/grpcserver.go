@@ -3,7 +3,7 @@
 // It listens on loopback, or elsewhere with TLS alone, and lets no method run without a valid
 // bearer token unless the caller lists it as public. What leaves it as an error is a status
 // with google.rpc.ErrorInfo (without, where gRPC itself refuses a message); inner text never
-// does. It knows nothing of the services it carries.
+// does. A message is read once its caller is known. It knows nothing of the services it carries.
 package grpcserver
 
 import (
@@ -95,7 +95,8 @@ func New(cfg Config, set Settings) (*Server, error) {
 	}
 	s.grpc = grpc.NewServer(s.options()...)
 	s.inProcess = newInProcess(s.callOptions())
-	for _, server := range []*grpc.Server{s.grpc, s.inProcess.server} {
+	for _, bare := range []*grpc.Server{s.grpc, s.inProcess.server} {
+		server := registrar{Server: bare, frame: s}
 		healthv1.RegisterHealthServer(server, s.health)
 		reflection.Register(server)
 		if set.Register != nil {
@@ -109,7 +110,6 @@ func New(cfg Config, set Settings) (*Server, error) {
 func (s *Server) callOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(int(s.cfg.MaxRequest)),
-		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 		// Without it unknown methods would answer before a token is asked for.
 		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errUnknownMethod }),

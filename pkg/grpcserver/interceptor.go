@@ -15,7 +15,8 @@ import (
 )
 
 // run is what every call goes through, from the outside in: metrics, the status, recovery, the record, the token, the
-// caller's bounds, the role, the method. The record is written when handle has ended, unless handle wrote it before.
+// caller's bounds; handle is the role and the method. The record is written when handle has ended, unless handle wrote it
+// before.
 func (s *Server) run(ctx context.Context, call *Call, record *record, bound bound, handle func(context.Context) error) error {
 	began := time.Now()
 	err := recovered(func() error {
@@ -29,9 +30,6 @@ func (s *Server) run(ctx context.Context, call *Call, record *record, bound boun
 				return err
 			}
 			defer release()
-			if ctx, err = s.authorize(ctx, call); err != nil {
-				return err
-			}
 			return handle(ctx)
 		}))
 	})
@@ -93,35 +91,18 @@ func (s *Server) begin(ctx context.Context, method string, setHeader func(metada
 	return call, &record{server: s, call: call}
 }
 
-func (s *Server) unary(
-	ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler,
-) (answer any, err error) {
-	call, record := s.begin(ctx, info.FullMethod, func(md metadata.MD) error { return grpc.SetHeader(ctx, md) })
-	call.Request, _ = request.(proto.Message)
-	err = s.run(ctx, call, record, s.callers.call, func(ctx context.Context) error {
-		if err := s.validate(request); err != nil {
-			return err
-		}
-		handle := func(ctx context.Context) (any, error) { return handler(ctx, request) }
-		var err error
-		if s.set.Once == nil {
-			answer, err = handle(ctx)
-			return err
-		}
-		answer, err = s.set.Once(ctx, call, handle)
-		return err
-	})
-	if err != nil {
-		return nil, err // nothing goes out that was not recorded
-	}
-	return answer, nil
-}
-
 func (s *Server) stream(
 	server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler,
 ) error {
+	if isUnary(info) {
+		return handler(server, stream)
+	}
 	call, record := s.begin(stream.Context(), info.FullMethod, stream.SetHeader)
 	return s.run(stream.Context(), call, record, s.callers.stream, func(ctx context.Context) error {
+		ctx, err := s.authorize(ctx, call)
+		if err != nil {
+			return err
+		}
 		ctx, close, err := s.streams.open(ctx)
 		if err != nil {
 			return err
@@ -136,7 +117,7 @@ func (s *Server) stream(
 		}
 		err = handler(server, &checkedStream{
 			ServerStream: stream, server: s, call: call, record: record, context: func() context.Context { return ctx },
-			incoming: incoming{stream: stream},
+			incoming: incoming{stream: stream}, receiveIn: s.timeToSend(info),
 		})
 		lost, isLost := errors.AsType[accessLostError](context.Cause(ctx))
 		switch {
@@ -161,12 +142,14 @@ type checkedStream struct {
 	context func() context.Context
 	// incoming is the ServerStream as one that can be left.
 	incoming incoming
+	// receiveIn bounds the time of a read. Zero: a message may come whenever the client likes.
+	receiveIn time.Duration
 }
 
 func (c *checkedStream) Context() context.Context { return c.context() }
 
 func (c *checkedStream) RecvMsg(m any) error {
-	if err := c.incoming.receive(c.Context(), m); err != nil {
+	if err := c.incoming.receive(c.Context(), m, c.receiveIn); err != nil {
 		return err
 	}
 	if c.call.Request == nil {

@@ -9,6 +9,8 @@ import (
 // have no end of its own.
 type streams struct {
 	limit int
+	// stopping is closed when the server stops.
+	stopping chan struct{}
 
 	mu      sync.Mutex
 	next    int
@@ -17,7 +19,7 @@ type streams struct {
 }
 
 func newStreams(limit int) *streams {
-	return &streams{limit: limit, cancels: map[int]context.CancelCauseFunc{}}
+	return &streams{limit: limit, stopping: make(chan struct{}), cancels: map[int]context.CancelCauseFunc{}}
 }
 
 // open returns the context of a new stream, cancelled with errStopping when the server stops.
@@ -47,6 +49,9 @@ func (s *streams) open(ctx context.Context) (_ context.Context, release func(), 
 func (s *streams) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.stopped {
+		close(s.stopping)
+	}
 	s.stopped = true
 	for _, cancel := range s.cancels {
 		cancel(errStopping)
