@@ -2,8 +2,8 @@ package grpcserver_test
 
 import (
 	"context"
-	"io"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 

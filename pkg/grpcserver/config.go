@@ -23,6 +23,10 @@ type Config struct {
 	TLS     TLSConfig `yaml:"tls"`
 	// MaxRequest bounds a message a client sends.
 	MaxRequest config.Bytes `yaml:"max_request"`
+	// MaxHeader bounds the headers of a call together, as HTTP/2 counts them.
+	MaxHeader config.Bytes `yaml:"max_header"`
+	// MaxConnections bounds the open connections; more wait to be accepted.
+	MaxConnections int `yaml:"max_connections"`
 	// RequestTimeout is how long the message of a call that has one may take to come, once the caller is known.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// MaxConnectionCalls bounds the calls open at once on one connection; more wait.
@@ -60,6 +64,10 @@ type KeepaliveConfig struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxIdle is how long a connection without calls is kept.
 	MaxIdle time.Duration `yaml:"max_idle"`
+	// MaxAge is how long a connection is used, give or take a tenth: the certificates of both sides are judged when one is
+	// made. Calls under way then have MaxAgeGrace to end; streams that outlast it are cut off with Unavailable.
+	MaxAge      time.Duration `yaml:"max_age"`
+	MaxAgeGrace time.Duration `yaml:"max_age_grace"`
 	// MinClientTime is how often at most a client may ask the server; it is cut off else.
 	MinClientTime time.Duration `yaml:"min_client_time"`
 }
@@ -69,13 +77,16 @@ func DefaultConfig() Config {
 	return Config{
 		Address:            "127.0.0.1:0",
 		MaxRequest:         config.MiB,
+		MaxHeader:          32 * config.KiB,
+		MaxConnections:     4096,
 		RequestTimeout:     30 * time.Second,
 		MaxConnectionCalls: 100,
 		MaxStreams:         1000,
 		RecheckStreams:     15 * time.Second,
 		PerCaller:          CallerConfig{Rate: 50, Burst: 200, MaxCalls: 32, MaxStreams: 100},
 		Keepalive: KeepaliveConfig{
-			Time: 30 * time.Second, Timeout: 10 * time.Second, MaxIdle: 15 * time.Minute, MinClientTime: 10 * time.Second,
+			Time: 30 * time.Second, Timeout: 10 * time.Second, MaxIdle: 15 * time.Minute,
+			MaxAge: time.Hour, MaxAgeGrace: time.Minute, MinClientTime: 10 * time.Second,
 		},
 	}
 }
@@ -86,6 +97,8 @@ func (c Config) Validate() error {
 	p.Check(c.TLS.enabled() || c.AllowPlaintextOnPublicAddress || config.IsLoopback(c.Address), "address", "%v", ErrPlaintext)
 	p.Under("tls", c.TLS.Validate())
 	p.Check(c.MaxRequest > 0 && c.MaxRequest <= math.MaxInt32, "max_request", "must be positive and below 2GiB")
+	p.Check(c.MaxHeader >= config.KiB && c.MaxHeader <= config.MiB, "max_header", "must be between 1KiB and 1MiB")
+	p.Check(c.MaxConnections > 0, "max_connections", "must be positive")
 	p.Check(c.RequestTimeout > 0, "request_timeout", "must be positive")
 	p.Check(c.MaxConnectionCalls > 0, "max_connection_calls", "must be positive")
 	p.Check(c.MaxStreams > 0, "max_streams", "must be positive")
@@ -110,6 +123,8 @@ func (c KeepaliveConfig) validate() error {
 	p.Check(c.Time >= time.Second, "time", "must be at least 1s")
 	p.Check(c.Timeout > 0, "timeout", "must be positive")
 	p.Check(c.MaxIdle > 0, "max_idle", "must be positive")
+	p.Check(c.MaxAge > 0, "max_age", "must be positive")
+	p.Check(c.MaxAgeGrace > 0, "max_age_grace", "must be positive")
 	p.Check(c.MinClientTime > 0, "min_client_time", "must be positive")
 	return p.Err()
 }

@@ -17,6 +17,7 @@ import (
 
 	"buf.build/go/protovalidate"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -118,10 +119,12 @@ func (s *Server) callOptions() []grpc.ServerOption {
 
 func (s *Server) options() []grpc.ServerOption {
 	options := append(s.callOptions(),
+		grpc.MaxHeaderListSize(uint32(s.cfg.MaxHeader)),
 		grpc.MaxConcurrentStreams(s.cfg.MaxConnectionCalls),
 		grpc.ConnectionTimeout(s.cfg.Keepalive.Timeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionIdle: s.cfg.Keepalive.MaxIdle, Time: s.cfg.Keepalive.Time, Timeout: s.cfg.Keepalive.Timeout,
+			MaxConnectionAge: s.cfg.Keepalive.MaxAge, MaxConnectionAgeGrace: s.cfg.Keepalive.MaxAgeGrace,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: s.cfg.Keepalive.MinClientTime}),
 	)
@@ -177,7 +180,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.bound = listener.Addr()
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(listener) }()
+	go func() { served <- s.grpc.Serve(netutil.LimitListener(listener, s.cfg.MaxConnections)) }()
 	inside := make(chan error, 1)
 	go func() { inside <- s.inProcess.serve() }()
 	close(s.ready)

@@ -176,9 +176,9 @@ func TestNewRefuses(t *testing.T) {
 		},
 		"no bounds": {func(c *grpcserver.Config, _ *grpcserver.Settings) {
 			*c = grpcserver.Config{Address: c.Address}
-		}, "max_request: must be positive and below 2GiB\nrequest_timeout: must be positive\nmax_connection_calls: must be positive\n" +
+		}, "max_request: must be positive and below 2GiB\nmax_header: must be between 1KiB and 1MiB\nmax_connections: must be positive\nrequest_timeout: must be positive\nmax_connection_calls: must be positive\n" +
 			"max_streams: must be positive\nrecheck_streams: must be positive\nper_caller.rate: must be positive\nper_caller.burst: must be positive\nper_caller.max_calls: must be positive\nper_caller.max_streams: must be positive\nkeepalive.time: must be at least 1s\nkeepalive.timeout: must be positive\n" +
-			"keepalive.max_idle: must be positive\nkeepalive.min_client_time: must be positive"},
+			"keepalive.max_idle: must be positive\nkeepalive.max_age: must be positive\nkeepalive.max_age_grace: must be positive\nkeepalive.min_client_time: must be positive"},
 		"no authenticator": {
 			func(_ *grpcserver.Config, s *grpcserver.Settings) { s.Authenticator = nil },
 			"grpcserver: settings without an Authenticator",
