@@ -214,6 +214,8 @@ func TestConfigFaultsAreNamed(t *testing.T) {
 		"tls.cert_file: needs key_file beside it, and that this one":                             func(c *rest.Config) { c.TLS.CertFile = "a" },
 		`cors.allowed_origins: "*" must be scheme://host or scheme://host:port`:                  func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"*"} },
 		`cors.allowed_origins: "https://a.example/" must be scheme://host or scheme://host:port`: func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"https://a.example/"} },
+		`cors.allowed_origins: "https://*" must be scheme://host or scheme://host:port`:          func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"https://*"} },
+		`cors.allowed_origins: "https://*.example" must be scheme://host or scheme://host:port`:  func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"https://*.example"} },
 		"max_body: must be positive":                                                             func(c *rest.Config) { c.MaxBody = 0 },
 		"max_header: must be between 1KiB and 1MiB":                                              func(c *rest.Config) { c.MaxHeader = 2 * config.MiB },
 		"max_connections: must be positive":                                                      func(c *rest.Config) { c.MaxConnections = 0 },
