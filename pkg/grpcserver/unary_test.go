@@ -17,13 +17,14 @@ import (
 
 // begin makes a call whose message does not come: five bytes say that it has one byte, and there are no more. It returns
 // the trailers that end it, or the error of ctx.
-func (s *server) begin(ctx context.Context, t *testing.T, method string, authorization ...string) (http.Header, error) {
-	t.Helper()
+func (s *server) begin(ctx context.Context, method string, authorization ...string) (http.Header, error) {
 	body, more := io.Pipe()
-	defer func() { require.NoError(t, more.Close()) }()
+	defer func() { _ = more.Close() }()
 	go func() { _, _ = more.Write([]byte{0, 0, 0, 0, 1}) }() // it fails when the call has ended
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr().String()+method, body)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	r.Header = http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}, "Authorization": authorization}
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
@@ -32,9 +33,10 @@ func (s *server) begin(ctx context.Context, t *testing.T, method string, authori
 	if err != nil {
 		return nil, err
 	}
-	defer func() { require.NoError(t, answer.Body.Close()) }()
-	_, err = io.Copy(io.Discard, answer.Body)
-	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	if _, err = io.Copy(io.Discard, answer.Body); err != nil {
+		return nil, err
+	}
 	if answer.Header.Get("Grpc-Status") != "" {
 		return answer.Header, nil
 	}
@@ -54,7 +56,7 @@ func TestACallerIsJudgedBeforeTheMessageComes(t *testing.T) {
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			trailer, err := s.begin(ctx, t, method, authorization...)
+			trailer, err := s.begin(ctx, method, authorization...)
 			require.NoError(t, err, "%s: %s", name, method)
 			require.Equal(t, "16", trailer.Get("Grpc-Status"))
 			call, code := b.last()
@@ -71,7 +73,7 @@ func TestAMessageComesInTime(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		trailer, err := s.begin(ctx, t, method, "Bearer "+rightToken)
+		trailer, err := s.begin(ctx, method, "Bearer "+rightToken)
 		require.NoError(t, err)
 		require.Equal(t, "4", trailer.Get("Grpc-Status"))
 		require.Equal(t, "the request did not come whole in time", trailer.Get("Grpc-Message"))
@@ -88,7 +90,7 @@ func TestStopEndsACallWhoseMessageDoesNotCome(t *testing.T) {
 	}(), time.Minute)
 	ended := make(chan string, 1)
 	go func() {
-		trailer, err := s.begin(t.Context(), t, grpc_testing.TestService_EmptyCall_FullMethodName, "Bearer "+rightToken)
+		trailer, err := s.begin(t.Context(), grpc_testing.TestService_EmptyCall_FullMethodName, "Bearer "+rightToken)
 		if err != nil {
 			ended <- err.Error()
 			return
