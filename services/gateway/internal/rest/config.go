@@ -25,6 +25,9 @@ type Config struct {
 	CORS CORSConfig `yaml:"cors"`
 	// MaxBody bounds the body of a request.
 	MaxBody config.Bytes `yaml:"max_body"`
+	// MaxBodies bounds the bodies of all requests under way together; beyond it requests are refused with 503 and
+	// TOO_MANY_BODIES. It must be at least MaxBody.
+	MaxBodies config.Bytes `yaml:"max_bodies"`
 	// MaxHeader bounds request line and headers of a request together, roughly.
 	MaxHeader config.Bytes `yaml:"max_header"`
 	// MaxConnections bounds the open connections; more wait to be accepted.
@@ -49,7 +52,7 @@ const DefaultAddress = "127.0.0.1:7301"
 func DefaultConfig() Config {
 	return Config{
 		Address: DefaultAddress, Docs: true,
-		MaxBody: config.MiB, MaxHeader: 32 * config.KiB, MaxConnections: 4096,
+		MaxBody: config.MiB, MaxBodies: 64 * config.MiB, MaxHeader: 32 * config.KiB, MaxConnections: 4096,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 }
@@ -66,6 +69,7 @@ func (c Config) Validate() error {
 		p.Check(isOrigin(origin), "cors.allowed_origins", "%q must be scheme://host or scheme://host:port", origin)
 	}
 	p.Check(c.MaxBody > 0, "max_body", "must be positive")
+	p.Check(c.MaxBodies >= c.MaxBody, "max_bodies", "must be at least max_body")
 	p.Check(c.MaxHeader >= config.KiB && c.MaxHeader <= config.MiB, "max_header", "must be between 1KiB and 1MiB")
 	p.Check(c.MaxConnections > 0, "max_connections", "must be positive")
 	p.Check(c.ReadHeaderTimeout > 0, "read_header_timeout", "must be positive")

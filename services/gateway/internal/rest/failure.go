@@ -38,6 +38,8 @@ var (
 		"this method takes no body", "send its fields in the query"))
 	errBodyTooLarge = over(http.StatusRequestEntityTooLarge, grpcserver.NewError(codes.InvalidArgument, "BODY_TOO_LARGE",
 		"the body is too large", "send less"))
+	errManyBodies = over(http.StatusServiceUnavailable, grpcserver.NewError(codes.ResourceExhausted, "TOO_MANY_BODIES",
+		"too many bodies of requests are under way, of all clients", "try again in some seconds"))
 	errBodyCut = over(http.StatusBadRequest, grpcserver.NewError(codes.InvalidArgument, "BODY_INCOMPLETE",
 		"the body did not come whole, or not in time", "send it again"))
 	errContentType = over(http.StatusUnsupportedMediaType, grpcserver.NewError(codes.InvalidArgument, "CONTENT_TYPE_WRONG",

@@ -15,6 +15,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/rs/cors"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -34,11 +35,13 @@ type front struct {
 	mux      *runtime.ServeMux
 	next     http.Handler
 	docs     *docs
-	stopping <-chan struct{} // closed when streams must end
+	bodies   *semaphore.Weighted // bytes of bodies under way
+	stopping <-chan struct{}     // closed when streams must end
 }
 
 func newFront(ctx context.Context, cfg Config, set Settings, conn *grpc.ClientConn, stopping <-chan struct{}) (*front, error) {
 	f := &front{cfg: cfg, set: set, conn: conn, routes: listRoutes(), json: newMarshaler(), stopping: stopping}
+	f.bodies = semaphore.NewWeighted(int64(cfg.MaxBodies))
 	f.mux = runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, f.json),
 		runtime.WithIncomingHeaderMatcher(passes),

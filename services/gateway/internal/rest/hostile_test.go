@@ -217,6 +217,7 @@ func TestConfigFaultsAreNamed(t *testing.T) {
 		`cors.allowed_origins: "https://*" must be scheme://host or scheme://host:port`:          func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"https://*"} },
 		`cors.allowed_origins: "https://*.example" must be scheme://host or scheme://host:port`:  func(c *rest.Config) { c.CORS.AllowedOrigins = []string{"https://*.example"} },
 		"max_body: must be positive":                                                             func(c *rest.Config) { c.MaxBody = 0 },
+		"max_bodies: must be at least max_body":                                                  func(c *rest.Config) { c.MaxBodies = c.MaxBody - 1 },
 		"max_header: must be between 1KiB and 1MiB":                                              func(c *rest.Config) { c.MaxHeader = 2 * config.MiB },
 		"max_connections: must be positive":                                                      func(c *rest.Config) { c.MaxConnections = 0 },
 		"read_header_timeout: must be positive":                                                  func(c *rest.Config) { c.ReadHeaderTimeout = 0 },

@@ -1,10 +1,7 @@
 package rest
 
 import (
-	"bytes"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,7 +16,8 @@ import (
 
 // checked is a middleware that refuses what the generated code would pass over in silence: fields in the query that
 // the request does not have, a body where none is read, bytes that are no UTF-8. It reads the body, so that its bounds
-// hold and its deadline ends before the method begins.
+// hold and its deadline ends before the method begins; but not that of a request without a token, which the gRPC server
+// refuses, and notes, whatever it asks for: no method of the API is public.
 func (f *front) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 		pattern, _ := runtime.HTTPPattern(r.Context())
@@ -29,25 +27,30 @@ func (f *front) checked(next runtime.HandlerFunc) runtime.HandlerFunc {
 			return
 		}
 		exchangeOf(r.Context()).route = rt.template
-		if err := f.check(w, r, rt, params); err != nil {
+		if err := errors.Join(checkPath(params), checkQuery(r.URL, rt)); err != nil {
 			f.fail(w, r, err)
 			return
 		}
 		r.URL.RawQuery = withMasks(r.URL.Query(), rt)
+		if !hasToken(r) {
+			leaveBody(w, r)
+			next(w, r, params)
+			return
+		}
+		release, err := f.takeBody(w, r, rt)
+		if err != nil {
+			f.fail(w, r, err)
+			return
+		}
+		if rt.method.IsStreamingServer() {
+			release() // it may go on for days; the streams are bounded elsewhere
+		} else {
+			defer release()
+		}
 		// ReadTimeout was for the request. What is read from now on only tells that the client is gone.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not every test's writer can
 		next(w, r, params)
 	}
-}
-
-func (f *front) check(w http.ResponseWriter, r *http.Request, rt route, params map[string]string) error {
-	if err := checkPath(params); err != nil {
-		return err
-	}
-	if err := checkQuery(r.URL, rt); err != nil {
-		return err
-	}
-	return f.takeBody(w, r, rt)
 }
 
 func checkPath(params map[string]string) error {
@@ -123,29 +126,4 @@ func fieldOf(message protoreflect.MessageDescriptor, key string) string {
 		message = field.Message()
 	}
 	return strings.Join(path, ".")
-}
-
-// takeBody reads the body into memory, or refuses it.
-func (f *front) takeBody(w http.ResponseWriter, r *http.Request, rt route) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(f.cfg.MaxBody)))
-	switch tooLarge := (*http.MaxBytesError)(nil); {
-	case errors.As(err, &tooLarge):
-		return errBodyTooLarge
-	case err != nil:
-		return errBodyCut
-	case len(body) > 0 && rt.body == "":
-		return errBodyUnexpected
-	case len(body) > 0 && !isJSON(r.Header.Values("Content-Type")):
-		return errContentType
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return nil
-}
-
-func isJSON(contentTypes []string) bool {
-	if len(contentTypes) != 1 {
-		return false
-	}
-	media, _, err := mime.ParseMediaType(contentTypes[0])
-	return err == nil && media == "application/json"
 }

@@ -127,6 +127,9 @@ func (s *Server) secured(listener net.Listener) net.Listener {
 	return tls.NewListener(listener, cfg)
 }
 
+// maxConcurrentStreams bounds the requests under way on one connection; more wait with the client.
+const maxConcurrentStreams = 32
+
 func (s *Server) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -135,6 +138,7 @@ func (s *Server) httpServer(handler http.Handler) *http.Server {
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    int(s.cfg.MaxHeader),
 		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxConcurrentStreams,
 			// What comes from a connection that stands still has no bound of its own else.
 			WriteByteTimeout: s.set.SendTimeout, SendPingTimeout: s.set.SendTimeout, PingTimeout: s.set.SendTimeout,
 		},
