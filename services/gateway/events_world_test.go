@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -34,9 +35,7 @@ func (h happening) event(tb testing.TB) *eventv1.Event {
 	properties := map[string]any{
 		"id": h.id, "activityDateTime": at, "detectedDateTime": at, "riskLastUpdatedDateTime": at,
 	}
-	for name, value := range h.properties {
-		properties[name] = value
-	}
+	maps.Copy(properties, h.properties)
 	raw, err := json.Marshal(map[string]any{"time": at, "category": h.category, "tenantId": h.tenant, "properties": properties})
 	require.NoError(tb, err)
 	event, err := decode.New(decode.DefaultLimits()).HubRecord(raw, decode.Origin{

@@ -49,7 +49,7 @@ func readingRows() []fenceRow {
 	groups, members := controlv1.DirectoryService_ListGroups_FullMethodName, controlv1.DirectoryService_ListMembers_FullMethodName
 	applications, history := controlv1.DirectoryService_ListApplications_FullMethodName, controlv1.DirectoryService_ListHistory_FullMethodName
 	signIns, audits := controlv1.SignInService_SearchSignIns_FullMethodName, controlv1.AuditService_ListAuditEntries_FullMethodName
-	subscribe := controlv1.EventService_Subscribe_FullMethodName
+	subscribe, events := controlv1.EventService_Subscribe_FullMethodName, controlv1.EventService_SearchEvents_FullMethodName
 	return []fenceRow{
 		{"users of B", searchUsers, &controlv1.SearchUsersRequest{TenantIds: b}, codes.PermissionDenied, ""},
 		{"users of both", searchUsers, &controlv1.SearchUsersRequest{TenantIds: ab}, codes.PermissionDenied, ""},
@@ -74,6 +74,10 @@ func readingRows() []fenceRow {
 		{"audit entries of both", audits, &controlv1.ListAuditEntriesRequest{TenantIds: ab}, codes.PermissionDenied, ""},
 		{"audit entries", audits, &controlv1.ListAuditEntriesRequest{}, codes.OK, "seen"},
 		{"audit entries by target", audits, &controlv1.ListAuditEntriesRequest{Target: hushed}, codes.OK, ""},
+		{"stored events of B", events, &controlv1.SearchEventsRequest{Kind: "audit", TenantIds: b, IncludeRaw: true}, codes.PermissionDenied, ""},
+		{"stored events of both", events, &controlv1.SearchEventsRequest{Kind: "audit", TenantIds: ab}, codes.PermissionDenied, ""},
+		{"stored events", events, &controlv1.SearchEventsRequest{Kind: "audit", User: "twin@example.com", IncludeRaw: true}, codes.OK, "seen"},
+		{"stored events by activity", events, &controlv1.SearchEventsRequest{Kind: "audit", Activity: hushed}, codes.OK, ""},
 		{"events of B", subscribe, &controlv1.SubscribeRequest{TenantIds: b}, codes.PermissionDenied, ""},
 		{"events of both", subscribe, &controlv1.SubscribeRequest{TenantIds: ab, IncludeRaw: true}, codes.PermissionDenied, ""},
 		{"earlier events of B", subscribe, &controlv1.SubscribeRequest{TenantIds: b, Begin: &controlv1.SubscribeRequest_StartTime{StartTime: timestamppb.New(present())}}, codes.PermissionDenied, ""},

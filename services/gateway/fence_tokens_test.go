@@ -31,6 +31,7 @@ func TestPageTokensOpenNoOtherTenant(t *testing.T) {
 		"applications":  {method: controlv1.DirectoryService_ListApplications_FullMethodName, request: &controlv1.ListApplicationsRequest{PageSize: 1}, want: codes.InvalidArgument},
 		"history":       {method: controlv1.DirectoryService_ListHistory_FullMethodName, request: &controlv1.ListHistoryRequest{PageSize: 1, Object: "user", Id: "zoe"}, want: codes.InvalidArgument},
 		"sign-ins":      {method: controlv1.SignInService_SearchSignIns_FullMethodName, request: &controlv1.SearchSignInsRequest{PageSize: 1}, want: codes.InvalidArgument},
+		"stored events": {method: controlv1.EventService_SearchEvents_FullMethodName, request: &controlv1.SearchEventsRequest{PageSize: 1, Kind: "audit"}, want: codes.InvalidArgument},
 		"audit entries": {method: controlv1.AuditService_ListAuditEntries_FullMethodName, request: &controlv1.ListAuditEntriesRequest{PageSize: 1}, want: codes.InvalidArgument},
 		"integrations":  {method: controlv1.IntegrationService_ListIntegrations_FullMethodName, request: &controlv1.ListIntegrationsRequest{PageSize: 1}, want: codes.OK},
 		"tokens":        {method: controlv1.ApiTokenService_ListApiTokens_FullMethodName, request: &controlv1.ListApiTokensRequest{PageSize: 1}, want: codes.OK},

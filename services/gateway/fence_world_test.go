@@ -92,7 +92,7 @@ func (f *fence) connect(t *testing.T) {
 	require.NoError(t, collector.SetStatus(t.Context(), "second", &controlv1.IntegrationStatus{Problem: &controlv1.Problem{Detail: hushed}}))
 }
 
-// collected stores sign-ins and audit entries of each tenant, and entries of both and of none.
+// collected stores sign-ins, audits and entries of the audit log of each tenant, and entries of both and of none.
 func (f *fence) collected(t *testing.T) {
 	t.Helper()
 	var rows []tables.Row[*controlv1.AuditEntry]
@@ -118,6 +118,11 @@ func (f *fence) collected(t *testing.T) {
 			r.app = hushed
 		}
 		f.insert(t, r.event(t))
+		h := happening{tenant: r.tenant, id: r.id, category: "AuditLogs", at: r.at, properties: audited("seen", r.user)}
+		if r.tenant == tenantB {
+			h.properties = audited(hushed, r.user)
+		}
+		f.keep(t, h.event(t))
 	}
 }
 
@@ -170,6 +175,7 @@ func (f *fence) state(t *testing.T) []proto.Message {
 	keep(objects.ListGroups(t.Context(), &controlv1.ListGroupsRequest{TenantIds: []string{tenantB}}))
 	keep(objects.ListApplications(t.Context(), &controlv1.ListApplicationsRequest{TenantIds: []string{tenantB}}))
 	keep(controlv1.NewSignInServiceClient(f.conn).SearchSignIns(t.Context(), &controlv1.SearchSignInsRequest{}))
+	keep(controlv1.NewEventServiceClient(f.conn).SearchEvents(t.Context(), &controlv1.SearchEventsRequest{Kind: "audit"}))
 	keep(controlv1.NewAuditServiceClient(f.conn).ListAuditEntries(t.Context(), &controlv1.ListAuditEntriesRequest{}))
 	tokens, err := controlv1.NewApiTokenServiceClient(f.conn).ListApiTokens(t.Context(), &controlv1.ListApiTokensRequest{})
 	for _, token := range tokens.GetApiTokens() {

@@ -31,6 +31,8 @@ const (
 	riskUserName  = "user_key = {user:String}"
 )
 
+const activitySQL = "lowerUTF8(activity) = lowerUTF8({activity:String})"
+
 // Server answers SearchEvents.
 type Server struct{ searcher *search.Searcher }
 
@@ -77,8 +79,7 @@ func compile(req *controlv1.SearchEventsRequest, tenants []string) (*search.Filt
 		if !isAudit(kind) {
 			return nil, failure.NewInvalid("activity", "only events of the kinds audit and custom_security_attribute_audit have one")
 		}
-		compiled.Add("lowerUTF8(activity) = lowerUTF8({activity:String})",
-			clickhouse.Named("activity", strings.ToLower(req.GetActivity())))
+		compiled.Add(activitySQL, clickhouse.Named("activity", strings.ToLower(req.GetActivity())))
 	}
 	return compiled, nil
 }
