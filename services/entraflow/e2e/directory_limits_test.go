@@ -141,6 +141,7 @@ func (w *world) startGateway(ctx context.Context, t *testing.T) (client controlv
 	gateway := w.program(t, "gateway", func(err error) { w.sink.fail(fmt.Errorf("gateway: %w", err)) })
 	gateway.service(t, w.dir, "gateway", map[string]any{"gateway": map[string]any{
 		"nats": w.natsConfig(bus.UserGateway), "grpc": map[string]any{"address": address}, "token_file": token,
+		"http":       map[string]any{"address": "127.0.0.1:0"},
 		"seal":       map[string]any{"key_file": w.sealKey()},
 		"clickhouse": w.storeConfig(),
 	}})

@@ -46,13 +46,23 @@ func TestNobodyGetsInWithoutCredentials(t *testing.T) {
 	p.start(ctx, t)
 
 	t.Run("ports", func(t *testing.T) {
-		known := []string{p.natsAddress, p.storeAddress, p.gateway, p.up.admin, amqpAddress, simulatorAdmin, graph}
+		known := []string{p.natsAddress, p.storeAddress, p.gateway, p.rest, p.up.admin, amqpAddress, simulatorAdmin, graph}
 		require.ElementsMatch(t, known, listening(t, p.up.id()), "every port is tried below, and all are on loopback")
 	})
 	t.Run("files", func(t *testing.T) { requirePrivate(t, p) })
 	t.Run("nats", func(t *testing.T) { requireNATSLocked(t, p) })
 	t.Run("clickhouse", func(t *testing.T) { requireStoreLocked(ctx, t, p) })
 	t.Run("grpc", func(t *testing.T) { requireGatewayLocked(ctx, t, p) })
+	t.Run("http", func(t *testing.T) {
+		for _, path := range []string{"/v1/sign-ins", "/v1/events:subscribe", "/v1/integrations", "/v1/directory/users", "/v1/audit-entries", "/v1/system:status"} {
+			for _, token := range []string{"", "wrong"} {
+				code, body, err := get(ctx, "http://"+p.rest+path, token)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusUnauthorized, code, path)
+				require.NotContains(t, strings.ToLower(body), "tenant", path)
+			}
+		}
+	})
 	t.Run("amqp", func(t *testing.T) { requireHubLocked(ctx, t, amqpAddress) })
 	t.Run("admin", func(t *testing.T) { requireAdminLocked(ctx, t, p) })
 	t.Run("simulated graph", func(t *testing.T) { requireGraphLocked(ctx, t, p, graph) })

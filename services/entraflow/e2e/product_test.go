@@ -20,6 +20,7 @@ type product struct {
 	up      *program
 	dataDir string
 	gateway string // host:port of the gRPC gateway
+	rest    string // that of its HTTP
 }
 
 // newProduct configures the product, with more of the section entraflow and other sections of its own, and
@@ -36,7 +37,7 @@ func newProduct(t *testing.T, own, others map[string]any) (context.Context, *pro
 			natsAddress: freeAddress(t), storeAddress: freeAddress(t),
 			storeUser: "reader", storePassword: filepath.Join(data, "credentials", "clickhouse.password"),
 		},
-		dataDir: data, gateway: freeAddress(t),
+		dataDir: data, gateway: freeAddress(t), rest: freeAddress(t),
 	}
 	p.up = p.program(t, "entraflow", cancel)
 	section := map[string]any{
@@ -45,7 +46,9 @@ func newProduct(t *testing.T, own, others map[string]any) (context.Context, *pro
 	}
 	maps.Copy(section, own)
 	sections := map[string]any{
-		"entraflow": section, "gateway": map[string]any{"grpc": map[string]any{"address": p.gateway}},
+		"entraflow": section, "gateway": map[string]any{
+			"grpc": map[string]any{"address": p.gateway}, "http": map[string]any{"address": p.rest},
+		},
 	}
 	maps.Copy(sections, others)
 	p.up.command.Args = []string{"up"}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,9 +50,14 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// givenAddresses are those that freeAddress returned.
+var givenAddresses sync.Map
+
 // freeAddress returns a loopback address that nobody listens on, to be listened on again and again. Its port is
 // below those that connections are given: a client that tries a port of those while its server is
 // down may get it as its own, and then talks to itself.
+//
+// It returns none twice: a program that was killed and starts again needs its own.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	const lowest, highest, attempts = 15_000, 32_000, 100
@@ -61,7 +67,9 @@ func freeAddress(t *testing.T) string {
 		listener, err := lc.Listen(t.Context(), "tcp", address)
 		if err == nil {
 			require.NoError(t, listener.Close())
-			return address
+			if _, given := givenAddresses.LoadOrStore(address, true); !given {
+				return address
+			}
 		}
 	}
 	require.FailNow(t, "no free port")
