@@ -142,7 +142,7 @@ func refusalOf(err error) Shown {
 	case codes.OK, codes.Unknown, codes.Internal:
 		return nil
 	default:
-		return NewError(code, reasonOf(code), "the call was refused: "+code.String(), "")
+		return NewError(code, CodeName(code), "the call was refused: "+code.String(), "")
 	}
 }
 
@@ -189,9 +189,11 @@ func describe(shown Shown, requestID string) *status.Status {
 	return full
 }
 
-// reasonOf writes a code as the constants of reasons are: ResourceExhausted as
-// RESOURCE_EXHAUSTED.
-func reasonOf(code codes.Code) string {
+// CodeName writes a code as gRPC's documentation does: ResourceExhausted as RESOURCE_EXHAUSTED.
+func CodeName(code codes.Code) string {
+	if code == codes.OK {
+		return "OK"
+	}
 	var b strings.Builder
 	for i, r := range code.String() {
 		if i > 0 && unicode.IsUpper(r) {

@@ -111,10 +111,10 @@ func Entry(call *grpcserver.Call, refused grpcserver.Shown) *controlv1.AuditEntr
 		Id: call.RequestID, Time: timestamppb.New(call.Began), Action: access.Action(call.Method),
 		Actor: call.Identity.Subject, ActorDisplayName: call.Identity.DisplayName, Credential: call.Identity.Credential,
 		ApiToken: call.Identity.APIToken, Role: call.Identity.Role, Address: text(call.Address),
-		Transport: call.Transport, UserAgent: text(call.UserAgent), Code: codeName(codes.OK), Target: call.Target(),
+		Transport: call.Transport, UserAgent: text(call.UserAgent), Code: grpcserver.CodeName(codes.OK), Target: call.Target(),
 	}
 	if refused != nil {
-		entry.Code, entry.Reason = codeName(refused.GRPCCode()), refused.Reason()
+		entry.Code, entry.Reason = grpcserver.CodeName(refused.GRPCCode()), refused.Reason()
 	}
 	switch tenants := call.Touched(); len(tenants) {
 	case 0:
@@ -183,18 +183,3 @@ func message(m protoreflect.Message, name protoreflect.Name) proto.Message {
 }
 
 func text(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxTarget)], "") }
-
-// codeName writes a code as gRPC's documentation does: PERMISSION_DENIED.
-func codeName(code codes.Code) string {
-	if code == codes.OK {
-		return "OK"
-	}
-	var b strings.Builder
-	for i, r := range code.String() {
-		if i > 0 && r >= 'A' && r <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(r)
-	}
-	return strings.ToUpper(b.String())
-}
