@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/clickhouse/tables"
 	"github.com/entraflow/entraflow/pkg/config"
 	"github.com/entraflow/entraflow/pkg/grpcserver"
@@ -43,12 +44,6 @@ func (c Config) Validate() error {
 	p.Check(c.QueryMemory >= 64*config.MiB, "query_memory", "must be at least 64MiB")
 	p.Check(c.PageBytes > 0, "page_bytes", "must be positive")
 	return p.Err()
-}
-
-// bounds are the settings of a statement. They stand in its text: from a context with a deadline clickhouse-go makes a
-// max_execution_time of its own, some seconds longer, whatever the context's settings say.
-func (c Config) bounds() string {
-	return fmt.Sprintf(" SETTINGS max_execution_time = %d, max_memory_usage = %d", c.QueryTimeout/time.Second, int64(c.QueryMemory))
 }
 
 // ListMetrics count what lists cost.
@@ -141,7 +136,7 @@ func (s *Server) query(ctx context.Context, f *filter, after cursor, limit int) 
 	s.set.Metrics.Queries.WithLabelValues().Inc()
 	asking, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout+time.Second) // the store's own limit tells more
 	defer cancel()
-	rows, err := s.set.Store.Query(asking, listQuery(f)+s.cfg.bounds(), listParams(f, after, limit)...)
+	rows, err := s.set.Store.Query(asking, listQuery(f)+clickhouse.Bounds(s.cfg.QueryTimeout, s.cfg.QueryMemory), listParams(f, after, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing audit entries: %w", failure.OfStore(ctx, err))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 
+	"github.com/entraflow/entraflow/pkg/clickhouse"
 	population "github.com/entraflow/entraflow/pkg/clickhouse/directory"
 	"github.com/entraflow/entraflow/pkg/clock"
 	"github.com/entraflow/entraflow/pkg/config"
@@ -64,12 +65,6 @@ func (c Config) Validate() error {
 	p.Check(c.SignInDays >= 1 && c.SignInDays <= maxSignInDays, "sign_in_days", "must be between 1 and %d", maxSignInDays)
 	p.Under("rules", c.Rules.Validate())
 	return p.Err()
-}
-
-// bounds are the settings of a statement. They stand in its text: from a context with a deadline clickhouse-go makes a
-// max_execution_time of its own, some seconds longer, whatever the context's settings say.
-func (c Config) bounds() string {
-	return fmt.Sprintf(" SETTINGS max_execution_time = %d, max_memory_usage = %d", c.QueryTimeout/time.Second, int64(c.QueryMemory))
 }
 
 // Metrics count what answers cost.
@@ -128,7 +123,7 @@ func (s *Server) query(ctx context.Context, q statement, each func(driver.Rows) 
 	s.set.Metrics.Queries.WithLabelValues(q.name).Inc()
 	asking, cancel := context.WithTimeout(ctx, s.cfg.QueryTimeout+time.Second) // the store's own limit tells more
 	defer cancel()
-	rows, err := s.set.Store.Query(asking, q.sql+s.cfg.bounds(), q.params...)
+	rows, err := s.set.Store.Query(asking, q.sql+clickhouse.Bounds(s.cfg.QueryTimeout, s.cfg.QueryMemory), q.params...)
 	if err != nil {
 		return fmt.Errorf("asking for %s: %w", q.name, failure.OfStore(ctx, err))
 	}

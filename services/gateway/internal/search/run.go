@@ -9,6 +9,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/entraflow/entraflow/pkg/clickhouse"
 	"github.com/entraflow/entraflow/pkg/decode"
 	eventv1 "github.com/entraflow/entraflow/proto/gen/go/entraflow/event/v1"
 	"github.com/entraflow/entraflow/services/gateway/internal/failure"
@@ -181,7 +182,7 @@ func (s *search) query(ctx context.Context, name, statement string, params []any
 	s.server.set.Metrics.Queries.WithLabelValues(name).Inc()
 	asking, cancel := context.WithTimeout(ctx, cfg.QueryTimeout+time.Second) // the store's own limit tells more
 	defer cancel()
-	rows, err := s.server.set.Store.Query(asking, statement+cfg.bounds(), params...)
+	rows, err := s.server.set.Store.Query(asking, statement+clickhouse.Bounds(cfg.QueryTimeout, cfg.QueryMemory), params...)
 	if err != nil {
 		return fmt.Errorf("searching %s: %w", s.filter.table, failure.OfStore(ctx, err))
 	}

@@ -7,7 +7,6 @@ package search
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,12 +52,6 @@ func (c Config) Validate() error {
 	p.Check(c.PageBytes > 0, "page_bytes", "must be positive")
 	p.Check(c.FetchRows >= 1 && c.FetchRows <= 1000, "fetch_rows", "must be between 1 and 1000")
 	return p.Err()
-}
-
-// bounds are the settings of a statement. They stand in its text: from a context with a deadline clickhouse-go makes a
-// max_execution_time of its own, some seconds longer, whatever the context's settings say.
-func (c Config) bounds() string {
-	return fmt.Sprintf(" SETTINGS max_execution_time = %d, max_memory_usage = %d", c.QueryTimeout/time.Second, int64(c.QueryMemory))
 }
 
 // Metrics count what searches do.
